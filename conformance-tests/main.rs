@@ -1,0 +1,37 @@
+//! The conformance tests: the real binary, started as a user starts it, asked over HTTP, on SQLite and
+//! on PostgreSQL.
+//!
+//! Behaviour is written down in `suites/**/*.test`, one behaviour a file; what needs threads, signals
+//! or thousands of resources is a test in Rust beside it. Names of tests are sentences.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `UPDATE=1` | rewrites what suites expect to what the server answers; review the difference |
+//! | `SUITE=text` | runs only the suites whose path holds the text |
+//! | `REMIT_TEST_DATA` | folder of the test data; without it `../shared/data` beside the repository |
+//! | `REMIT_TEST_POSTGRES` | address of an existing PostgreSQL server whose user may make databases |
+//! | `REMIT_TEST_SKIP_POSTGRES=1` | leaves PostgreSQL out, loudly |
+
+mod capability;
+mod clients;
+mod commands;
+mod concurrency;
+mod connections;
+mod crash;
+mod data;
+mod database;
+mod disk_full;
+mod examples;
+mod gross_collection;
+mod hostile;
+mod http;
+mod limits;
+mod outage;
+mod privacy;
+mod revenue;
+mod server;
+mod suite;
+mod suites;
+mod synthea;
+mod tidy;
+mod two_nodes;

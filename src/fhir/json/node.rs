@@ -1,0 +1,332 @@
+//! Reading nodes of the tape.
+
+use super::Document;
+use std::borrow::Cow;
+
+/// What a node holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum ValueKind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Boolean,
+    /// A number, kept as text
+    Number,
+    /// A string
+    String,
+    /// `[…]`
+    Array,
+    /// `{…}`
+    Object,
+}
+
+/// One entry of the tape. A member's name is an entry too, directly before its value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Raw {
+    /// First byte of the value; of a string, the first after the quote.
+    pub(super) start: u32,
+    /// One past the last byte; of a string, the closing quote.
+    pub(super) end: u32,
+    /// The entry after this value and all inside it.
+    pub(super) next: u32,
+    pub(super) kind: ValueKind,
+    pub(super) escaped: bool,
+    pub(super) in_object: bool,
+}
+
+/// A value inside a [`Document`]. Copying it is free.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    document: &'a Document,
+    at: u32,
+}
+
+impl std::fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.json())
+    }
+}
+
+impl PartialEq for Node<'_> {
+    /// The same place of the same document; not the same content.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.document, other.document) && self.at == other.at
+    }
+}
+
+impl Eq for Node<'_> {}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(document: &'a Document, at: u32) -> Self {
+        Node { document, at }
+    }
+
+    fn raw(self) -> Raw {
+        self.document.nodes[self.at as usize]
+    }
+
+    /// The document that holds this node.
+    pub fn document(self) -> &'a Document {
+        self.document
+    }
+
+    /// A number that tells nodes of one document apart, rising in text order.
+    pub fn index(self) -> u32 {
+        self.at
+    }
+
+    /// What the node holds.
+    pub fn kind(self) -> ValueKind {
+        self.raw().kind
+    }
+
+    /// Whether this is an object.
+    pub fn is_object(self) -> bool {
+        self.kind() == ValueKind::Object
+    }
+
+    /// Whether this is an array.
+    pub fn is_array(self) -> bool {
+        self.kind() == ValueKind::Array
+    }
+
+    /// Whether this is `null`.
+    pub fn is_null(self) -> bool {
+        self.kind() == ValueKind::Null
+    }
+
+    fn slice(self, start: u32, end: u32) -> &'a str {
+        // Offsets of the tape lie on token borders, which are character borders.
+        self.document.text().get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// Byte range of the value in the text, quotes included.
+    pub fn range(self) -> std::ops::Range<usize> {
+        let raw = self.raw();
+        match raw.kind {
+            ValueKind::String => raw.start as usize - 1..raw.end as usize + 1,
+            _ => raw.start as usize..raw.end as usize,
+        }
+    }
+
+    /// Byte range of the member (name, colon and value) when this is a member's value.
+    pub fn member_range(self) -> Option<std::ops::Range<usize>> {
+        let raw = self.raw();
+        if !raw.in_object {
+            return None;
+        }
+        let key = self.document.nodes[self.at as usize - 1];
+        Some(key.start as usize - 1..self.range().end)
+    }
+
+    /// The value's JSON text as it stands in the document.
+    pub fn json(self) -> &'a str {
+        let range = self.range();
+        self.slice(range.start as u32, range.end as u32)
+    }
+
+    /// The member name that leads to this value, when it is a member's value.
+    pub fn key(self) -> Option<Cow<'a, str>> {
+        let raw = self.raw();
+        raw.in_object.then(|| Node::new(self.document, self.at - 1).unescaped())
+    }
+
+    fn unescaped(self) -> Cow<'a, str> {
+        let raw = self.raw();
+        let text = self.slice(raw.start, raw.end);
+        if !raw.escaped {
+            return Cow::Borrowed(text);
+        }
+        let quoted = self.slice(raw.start - 1, raw.end + 1);
+        // The parser has checked the escapes; an empty string can only mean a defect in it.
+        Cow::Owned(serde_json::from_str(quoted).unwrap_or_default())
+    }
+
+    /// The string, escapes resolved; `None` when this is no string.
+    pub fn string(self) -> Option<Cow<'a, str>> {
+        (self.kind() == ValueKind::String).then(|| self.unescaped())
+    }
+
+    /// The number's text as sent.
+    pub fn number(self) -> Option<&'a str> {
+        (self.kind() == ValueKind::Number).then(|| self.json())
+    }
+
+    /// The truth value.
+    pub fn boolean(self) -> Option<bool> {
+        (self.kind() == ValueKind::Boolean).then(|| self.json() == "true")
+    }
+
+    /// The content of a primitive as FHIR writes it in XML or FHIRPath: a string without quotes, a
+    /// number's text, `true` or `false`. `None` for null, arrays and objects.
+    pub fn scalar(self) -> Option<Cow<'a, str>> {
+        match self.kind() {
+            ValueKind::String => Some(self.unescaped()),
+            ValueKind::Number | ValueKind::Boolean => Some(Cow::Borrowed(self.json())),
+            _ => None,
+        }
+    }
+
+    /// Members of an object in text order; nothing for other kinds.
+    pub fn members(self) -> Members<'a> {
+        let raw = self.raw();
+        let at = self.at + 1;
+        Members {
+            document: self.document,
+            at,
+            end: if raw.kind == ValueKind::Object { raw.next } else { at },
+        }
+    }
+
+    /// Items of an array in order; nothing for other kinds.
+    pub fn items(self) -> Items<'a> {
+        let raw = self.raw();
+        let at = self.at + 1;
+        Items { document: self.document, at, end: if raw.kind == ValueKind::Array { raw.next } else { at } }
+    }
+
+    /// Items of an array, or the value itself when it is none.
+    pub fn each(self) -> Items<'a> {
+        if self.is_array() {
+            return self.items();
+        }
+        Items { document: self.document, at: self.at, end: self.at + 1 }
+    }
+
+    /// The first member of this name.
+    pub fn get(self, name: &str) -> Option<Node<'a>> {
+        let mut members = self.members();
+        while members.at < members.end {
+            let (key, value) = members.step();
+            let raw = key.raw();
+            let matches =
+                if raw.escaped { key.unescaped() == name } else { key.slice(raw.start, raw.end) == name };
+            if matches {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The string member of this name.
+    pub fn get_str(self, name: &str) -> Option<Cow<'a, str>> {
+        self.get(name)?.string()
+    }
+
+    /// The `resourceType` of a resource, when it is a string.
+    pub fn resource_type(self) -> Option<Cow<'a, str>> {
+        self.get_str("resourceType")
+    }
+
+    /// Follows member names and array indexes.
+    pub fn at(self, path: &[&str]) -> Option<Node<'a>> {
+        path.iter().try_fold(self, |node, step| match step.parse::<usize>() {
+            Ok(index) if node.is_array() => node.items().nth(index),
+            _ => node.get(step),
+        })
+    }
+
+    /// Line and column of the value in the text, both from 1.
+    pub fn position(self) -> (usize, usize) {
+        self.document.position(self.range().start)
+    }
+
+    /// Appends the value's JSON without white space between tokens.
+    pub fn write_compact(self, out: &mut Vec<u8>) {
+        if self.document.compact {
+            out.extend_from_slice(self.json().as_bytes());
+            return;
+        }
+        match self.kind() {
+            ValueKind::Object => {
+                out.push(b'{');
+                let mut members = self.members();
+                let mut first = true;
+                while members.at < members.end {
+                    let (key, value) = members.step();
+                    if !std::mem::take(&mut first) {
+                        out.push(b',');
+                    }
+                    let raw = key.raw();
+                    out.extend_from_slice(key.slice(raw.start - 1, raw.end + 1).as_bytes());
+                    out.push(b':');
+                    value.write_compact(out);
+                }
+                out.push(b'}');
+            }
+            ValueKind::Array => {
+                out.push(b'[');
+                for (n, item) in self.items().enumerate() {
+                    if n > 0 {
+                        out.push(b',');
+                    }
+                    item.write_compact(out);
+                }
+                out.push(b']');
+            }
+            _ => out.extend_from_slice(self.json().as_bytes()),
+        }
+    }
+
+    /// A document of its own that holds just this value, without white space.
+    pub fn to_document(self) -> Document {
+        let mut text = Vec::with_capacity(self.range().len());
+        self.write_compact(&mut text);
+        super::parse(text).expect("a value inside a parsed document is valid JSON")
+    }
+}
+
+/// Iterates over `(name, value)` of an object.
+#[derive(Clone)]
+pub struct Members<'a> {
+    document: &'a Document,
+    at: u32,
+    end: u32,
+}
+
+impl<'a> Members<'a> {
+    fn step(&mut self) -> (Node<'a>, Node<'a>) {
+        let key = Node::new(self.document, self.at);
+        let value = Node::new(self.document, self.at + 1);
+        self.at = value.raw().next;
+        (key, value)
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Cow<'a, str>, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let (key, value) = self.step();
+        Some((key.unescaped(), value))
+    }
+}
+
+/// Iterates over the items of an array.
+#[derive(Clone)]
+pub struct Items<'a> {
+    document: &'a Document,
+    at: u32,
+    end: u32,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let node = Node::new(self.document, self.at);
+        self.at = node.raw().next;
+        // `each` on a lone value ends after it.
+        if node.at + 1 == self.end {
+            self.at = self.end;
+        }
+        Some(node)
+    }
+}

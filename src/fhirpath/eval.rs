@@ -1,0 +1,407 @@
+//! Evaluates compiled expressions (<https://hl7.org/fhirpath/N1/#expressions>): the tree is walked
+//! and each part appends to a collection of its caller.
+
+use remit_spec::Definitions;
+
+use crate::environment::Environment;
+use crate::equality;
+use crate::error::EvaluationError;
+use crate::function::Call;
+use crate::item::{Collection, Element, Item};
+use crate::op::{Op, System, TypeTest, Variable};
+use crate::operator;
+use crate::quantity::Quantity;
+use crate::regex::Patterns;
+use crate::syntax::Operator;
+
+pub(crate) type Result<T = ()> = std::result::Result<T, EvaluationError>;
+
+/// One evaluation.
+pub(crate) struct Evaluator<'a, 'e> {
+    pub(crate) defs: &'static Definitions,
+    pub(crate) environment: &'e Environment<'a>,
+    pub(crate) patterns: Patterns,
+    focus: &'e Item<'a>,
+    steps: u64,
+    /// What `defineVariable` has defined and is visible.
+    variables: Vec<(String, Collection<'a>)>,
+}
+
+/// What `$this`, `$index` and `$total` are.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a, 's> {
+    /// One item, or none.
+    pub(crate) this: &'s [Item<'a>],
+    pub(crate) index: Option<usize>,
+    pub(crate) total: Option<&'s [Item<'a>]>,
+}
+
+impl<'a, 'e> Evaluator<'a, 'e> {
+    pub(crate) fn new(
+        defs: &'static Definitions,
+        environment: &'e Environment<'a>,
+        focus: &'e Item<'a>,
+    ) -> Evaluator<'a, 'e> {
+        Evaluator {
+            defs,
+            environment,
+            patterns: Patterns::default(),
+            focus,
+            steps: environment.limits.steps,
+            variables: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, op: &'a Op, out: &mut Collection<'a>) -> Result {
+        let scope = Scope { this: std::slice::from_ref(self.focus), index: None, total: None };
+        self.eval(op, scope, out)
+    }
+
+    /// Counts work done.
+    #[inline]
+    pub(crate) fn charge(&mut self, steps: usize) -> Result {
+        match self.steps.checked_sub(steps as u64) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => Err(EvaluationError::limit(format!(
+                "The evaluation took more than {} steps",
+                self.environment.limits.steps
+            ))),
+        }
+    }
+
+    /// Appends an item.
+    #[inline]
+    pub(crate) fn push(&mut self, out: &mut Collection<'a>, item: Item<'a>) -> Result {
+        if out.len() >= self.environment.limits.items {
+            let most = self.environment.limits.items;
+            return Err(EvaluationError::limit(format!("A collection has more than {most} items")));
+        }
+        out.push(item);
+        Ok(())
+    }
+
+    /// Appends a string that the expression made.
+    pub(crate) fn push_string(&mut self, out: &mut Collection<'a>, text: String) -> Result {
+        self.check_string(text.len())?;
+        self.push(out, Item::String(text.into()))
+    }
+
+    /// Refuses a string that would become too long, and counts the work on it.
+    pub(crate) fn check_string(&mut self, bytes: usize) -> Result {
+        if bytes > self.environment.limits.string_bytes {
+            let most = self.environment.limits.string_bytes;
+            return Err(EvaluationError::limit(format!("A string is longer than {most} bytes")));
+        }
+        self.charge(bytes / 64)
+    }
+
+    /// Evaluates to a new collection; variables defined inside end with it.
+    pub(crate) fn collect(&mut self, op: &'a Op, scope: Scope<'a, '_>) -> Result<Collection<'a>> {
+        let mut out = Collection::new();
+        self.eval_scoped(op, scope, &mut out)?;
+        Ok(out)
+    }
+
+    pub(crate) fn eval_scoped(
+        &mut self,
+        op: &'a Op,
+        scope: Scope<'a, '_>,
+        out: &mut Collection<'a>,
+    ) -> Result {
+        let visible = self.variables.len();
+        let result = self.eval(op, scope, out);
+        self.variables.truncate(visible);
+        result
+    }
+
+    pub(crate) fn eval(&mut self, op: &'a Op, scope: Scope<'a, '_>, out: &mut Collection<'a>) -> Result {
+        self.charge(1)?;
+        match op {
+            Op::Empty => Ok(()),
+            Op::Literal(item) => self.push(out, borrow(item)),
+            Op::This => scope.this.iter().try_for_each(|item| self.push(out, item.clone())),
+            Op::Index => match scope.index {
+                Some(index) => self.push(out, Item::Integer(index as i64)),
+                None => Ok(()),
+            },
+            Op::Total => {
+                scope.total.unwrap_or_default().iter().try_for_each(|item| self.push(out, item.clone()))
+            }
+            Op::Variable(variable) => self.variable(variable, out),
+            Op::Root(ty) => {
+                let test = TypeTest { fhir: Some(*ty), system: None, is_lenient: false };
+                let fits = |item: &&Item<'a>| is_of_type(item, test, self.defs);
+                let found: Collection<'a> = scope.this.iter().filter(fits).cloned().collect();
+                found.into_iter().try_for_each(|item| self.push(out, item))
+            }
+            Op::Path(from, steps) => self.path(from, steps, scope, out),
+            Op::Indexer(from, index) => self.indexer(from, index, scope, out),
+            Op::Negate(operand) => {
+                let operand = self.collect(operand, scope)?;
+                operator::negate(self, &operand, out)
+            }
+            Op::Binary(operator, left, right) => self.binary(*operator, left, right, scope, out),
+            Op::Union(parts) => self.union(parts, scope, out),
+            Op::Is(from, test) => self.is(from, *test, scope, out),
+            Op::As(from, test) => {
+                let items = self.collect(from, scope)?;
+                if items.len() > 1 {
+                    return Err(EvaluationError::new(format!(
+                        "\"as\" casts one item and got {}; ofType() filters many",
+                        items.len()
+                    )));
+                }
+                self.filter_type(items, *test, out)
+            }
+            Op::OfType(from, test) => {
+                let items = self.collect(from, scope)?;
+                self.filter_type(items, *test, out)
+            }
+            Op::Call(from, function, arguments) => {
+                let mut input = Collection::new();
+                self.eval(from, scope, &mut input)?;
+                (function.run)(self, Call { input: &mut input, arguments, scope }, out)
+            }
+        }
+    }
+
+    fn path(
+        &mut self,
+        from: &'a Op,
+        steps: &'a [crate::op::Step],
+        scope: Scope<'a, '_>,
+        out: &mut Collection<'a>,
+    ) -> Result {
+        if let Op::This = from {
+            return scope.this.iter().try_for_each(|item| self.walk_item(item, steps, out));
+        }
+        let mut items = Collection::new();
+        self.eval(from, scope, &mut items)?;
+        items.iter().try_for_each(|item| self.walk_item(item, steps, out))
+    }
+
+    fn indexer(
+        &mut self,
+        from: &'a Op,
+        index: &'a Op,
+        scope: Scope<'a, '_>,
+        out: &mut Collection<'a>,
+    ) -> Result {
+        let mut items = Collection::new();
+        self.eval(from, scope, &mut items)?;
+        let index = self.collect(index, scope)?;
+        let Some(index) = self.single_integer(&index, "An index")? else { return Ok(()) };
+        match usize::try_from(index).ok().and_then(|index| items.get(index)) {
+            Some(item) => self.push(out, item.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn union(&mut self, parts: &'a [Op], scope: Scope<'a, '_>, out: &mut Collection<'a>) -> Result {
+        let mut items = Collection::new();
+        for part in parts {
+            self.eval_scoped(part, scope, &mut items)?;
+        }
+        equality::distinct(self, items, out)
+    }
+
+    fn is(&mut self, from: &'a Op, test: TypeTest, scope: Scope<'a, '_>, out: &mut Collection<'a>) -> Result {
+        let items = self.collect(from, scope)?;
+        match items.as_slice() {
+            [] => Ok(()),
+            [item] => {
+                let fits = is_of_type(item, test, self.defs);
+                self.push(out, Item::Boolean(fits))
+            }
+            _ => Err(EvaluationError::new(format!("\"is\" looks at one item and got {}", items.len()))),
+        }
+    }
+
+    fn filter_type(&mut self, items: Collection<'a>, test: TypeTest, out: &mut Collection<'a>) -> Result {
+        for item in items {
+            if casts_to(&item, test, self.defs) {
+                self.push(out, item)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn binary(
+        &mut self,
+        operator: Operator,
+        left: &'a Op,
+        right: &'a Op,
+        scope: Scope<'a, '_>,
+        out: &mut Collection<'a>,
+    ) -> Result {
+        let left = self.collect(left, scope)?;
+        if let Operator::And | Operator::Or | Operator::Xor | Operator::Implies = operator {
+            return self.logic(operator, &left, right, scope, out);
+        }
+        let right = self.collect(right, scope)?;
+        operator::apply(self, operator, &left, &right, out)
+    }
+
+    /// Three-valued logic; the right side is not evaluated when the left decides.
+    fn logic(
+        &mut self,
+        operator: Operator,
+        left: &[Item<'a>],
+        right: &'a Op,
+        scope: Scope<'a, '_>,
+        out: &mut Collection<'a>,
+    ) -> Result {
+        let left = to_boolean(left, self.defs)?;
+        let decided = match (operator, left) {
+            (Operator::And, Some(false)) => Some(false),
+            (Operator::Or, Some(true)) | (Operator::Implies, Some(false)) => Some(true),
+            _ => None,
+        };
+        if let Some(value) = decided {
+            return self.push(out, Item::Boolean(value));
+        }
+        let right = self.collect(right, scope)?;
+        let right = to_boolean(&right, self.defs)?;
+        let value = match operator {
+            Operator::And => match (left, right) {
+                (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            },
+            Operator::Or => match (left, right) {
+                (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            Operator::Implies => match (left, right) {
+                (_, Some(true)) => Some(true),
+                (Some(true), right) => right,
+                _ => None,
+            },
+            _ => left.zip(right).map(|(left, right)| left != right),
+        };
+        self.push_boolean(out, value)
+    }
+
+    pub(crate) fn push_boolean(&mut self, out: &mut Collection<'a>, value: Option<bool>) -> Result {
+        match value {
+            Some(value) => self.push(out, Item::Boolean(value)),
+            None => Ok(()),
+        }
+    }
+
+    fn variable(&mut self, variable: &'a Variable, out: &mut Collection<'a>) -> Result {
+        let environment = self.environment;
+        let element = match variable {
+            Variable::Context => environment.context,
+            Variable::Resource => environment.resource,
+            Variable::RootResource => environment.root_resource.or(environment.resource),
+            Variable::Named(name) => return self.named_variable(name, out),
+        };
+        let item = element.map_or_else(|| self.focus.clone(), Item::Element);
+        self.push(out, item)
+    }
+
+    fn named_variable(&mut self, name: &str, out: &mut Collection<'a>) -> Result {
+        let given = self.environment.variables;
+        let defined = self.variables.iter().find(|(known, _)| known == name).map(|(_, items)| items.clone());
+        let items = match defined {
+            Some(items) => items,
+            None => match given.iter().find(|(known, _)| known == name) {
+                Some((_, items)) => items.iter().cloned().collect(),
+                None => return Err(EvaluationError::new(format!("There is no variable %{name}"))),
+            },
+        };
+        self.charge(items.len())?;
+        items.into_iter().try_for_each(|item| self.push(out, item))
+    }
+
+    /// Makes a variable visible to what follows in the path.
+    pub(crate) fn define(&mut self, name: &str, items: Collection<'a>) -> Result {
+        let is_taken = self.variables.iter().any(|(known, _)| known == name)
+            || self.environment.variables.iter().any(|(known, _)| known == name);
+        if is_taken {
+            return Err(EvaluationError::new(format!("The variable %{name} is defined already")));
+        }
+        self.charge(items.len())?;
+        self.variables.push((name.to_owned(), items));
+        Ok(())
+    }
+
+    /// The resource that contained references are looked up in.
+    pub(crate) fn root_resource(&self) -> Option<Element<'a>> {
+        let environment = self.environment;
+        environment.root_resource.or(environment.resource).or_else(|| self.focus.element().copied())
+    }
+
+    /// The integer of a collection of one; `None` when it is empty.
+    pub(crate) fn single_integer(&self, items: &[Item<'a>], what: &str) -> Result<Option<i64>> {
+        match items {
+            [] => Ok(None),
+            [item] => match item.value(self.defs) {
+                Some(Item::Integer(value)) => Ok(Some(value)),
+                _ => Err(EvaluationError::new(format!(
+                    "{what} must be an Integer, and is {}",
+                    item.describe(self.defs)
+                ))),
+            },
+            _ => Err(self.too_many(what, items)),
+        }
+    }
+
+    pub(crate) fn too_many(&self, what: &str, items: &[Item<'a>]) -> EvaluationError {
+        EvaluationError::new(format!("{what} must be one item, and is {}", items.len()))
+    }
+}
+
+/// A literal without copying its text.
+fn borrow<'a>(item: &'a Item<'static>) -> Item<'a> {
+    match item {
+        Item::String(text) => Item::String(std::borrow::Cow::Borrowed(text)),
+        Item::Quantity(quantity) => Item::Quantity(Quantity {
+            value: quantity.value,
+            unit: std::borrow::Cow::Borrowed(&quantity.unit),
+            is_calendar: quantity.is_calendar,
+        }),
+        other => other.clone(),
+    }
+}
+
+/// The truth of a collection (<https://hl7.org/fhirpath/N1/#singleton-evaluation-of-collections>).
+pub(crate) fn to_boolean(items: &[Item<'_>], defs: &Definitions) -> Result<Option<bool>> {
+    match items {
+        [] => Ok(None),
+        [item] => Ok(Some(item.boolean(defs).unwrap_or(true))),
+        _ => Err(EvaluationError::new(format!("A condition must be one item, and is {}", items.len()))),
+    }
+}
+
+/// Whether an item has the type or one below it.
+pub(crate) fn is_of_type(item: &Item<'_>, test: TypeTest, defs: &Definitions) -> bool {
+    match item {
+        Item::Element(element) => match (element.ty, test.fhir) {
+            (Some(ty), Some(wanted)) => defs.is_a(ty, wanted),
+            _ => false,
+        },
+        other => test.system.is_some_and(|wanted| wanted == System::Any || System::of(other) == Some(wanted)),
+    }
+}
+
+/// Whether a cast keeps the item: a primitive must have exactly the type.
+fn casts_to(item: &Item<'_>, test: TypeTest, defs: &Definitions) -> bool {
+    let Item::Element(element) = item else { return is_of_type(item, test, defs) };
+    let Some(ty) = element.ty else { return false };
+    let primitive = defs.ty(ty).primitive;
+    if let (true, None, Some(wanted), Some(primitive)) = (test.is_lenient, test.fhir, test.system, primitive)
+    {
+        return wanted.name() == format!("{:?}", primitive.system);
+    }
+    match test.fhir {
+        Some(wanted) if primitive.is_some() && !defs.ty(wanted).is_abstract => ty == wanted,
+        Some(wanted) => defs.is_a(ty, wanted),
+        None => false,
+    }
+}

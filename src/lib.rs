@@ -1,0 +1,10 @@
+//! Remit: a FHIR R4 server with the revenue cycle as operations. `src/ARCHITECTURE.md` says how it is
+//! laid out and why.
+
+pub mod app;
+pub mod cli;
+pub mod demo;
+pub mod http;
+pub mod operation;
+pub mod rcm;
+pub mod rest;

@@ -1,0 +1,396 @@
+//! Runs queries in DataFusion, on threads of its own: a query that computes for long does not keep
+//! the server's threads busy. Nothing is set up before the first query.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, SchemaProvider, TableProvider,
+};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::{SQLOptions, SessionConfig};
+use datafusion::sql::parser::Statement;
+use futures_util::StreamExt;
+use parking_lot::RwLock;
+use remit_fhir::{Error, IssueType, Kind, Result};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::cage::{self, Caged};
+use crate::functions;
+use crate::mart::Views;
+use crate::query::{Limits, Query, Source};
+use crate::table::Table;
+use crate::tenant::Tenant;
+use crate::visible::{PARTITIONS, Visible};
+
+/// Stack of a planning thread. Planning recurses over expressions, and a statement may chain
+/// thousands of them; memory is only taken as far as the stack is used.
+pub(crate) const STACK_BYTES: usize = 128 << 20;
+/// Batches that wait for a slow reader.
+const BATCHES_AHEAD: usize = 4;
+/// Queries that name queries that name queries.
+const MAX_DEPTH: usize = 8;
+/// Views that one query may stand on.
+const MAX_BRANCHES: usize = 64;
+/// Characters of a planner's message that a caller is shown.
+const MAX_MESSAGE: usize = 600;
+
+const CATALOG: &str = "mart";
+const SCHEMA: &str = "views";
+
+pub(crate) struct Engine {
+    turns: Arc<Semaphore>,
+    parts: OnceLock<Parts>,
+}
+
+struct Parts {
+    /// Only `None` while it is shut down.
+    runtime: Option<Runtime>,
+    template: SessionState,
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        // A runtime must not be dropped where another one runs; this way it may.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("is_set_up", &self.parts.get().is_some()).finish_non_exhaustive()
+    }
+}
+
+type Batches = mpsc::Receiver<Result<RecordBatch>>;
+
+impl Engine {
+    pub(crate) fn new(concurrent: usize) -> Engine {
+        Engine { turns: Arc::new(Semaphore::new(concurrent.max(1))), parts: OnceLock::new() }
+    }
+
+    fn parts(&self) -> Result<&Parts> {
+        if let Some(parts) = self.parts.get() {
+            return Ok(parts);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(PARTITIONS)
+            .thread_name("mart")
+            .thread_stack_size(STACK_BYTES)
+            .enable_time()
+            .build()
+            .map_err(Error::internal)?;
+        let parts = Parts { runtime: Some(runtime), template: template() };
+        Ok(self.parts.get_or_init(|| parts))
+    }
+
+    /// Plans a query and begins to run it.
+    pub(crate) async fn start(
+        &self,
+        query: Query,
+        tenant: Option<Arc<RwLock<Tenant>>>,
+        views: Arc<Views>,
+    ) -> Result<(SchemaRef, Batches)> {
+        let limits = query.limits;
+        let deadline = Instant::now() + limits.time;
+        let turn = tokio::time::timeout_at(deadline, self.turns.clone().acquire_owned())
+            .await
+            .map_err(|_| Error::unavailable("Too many queries are running; try again."))?
+            .map_err(Error::internal)?;
+        let parts = self.parts()?;
+        let runtime = parts.runtime.as_ref().ok_or_else(|| Error::internal("the mart is shutting down"))?;
+        let (schema_sender, schema) = oneshot::channel();
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let template = parts.template.clone();
+        runtime.spawn(async move {
+            let _turn = turn;
+            let work = run(Planner { query, tenant, views, template }, schema_sender, sender.clone());
+            let outcome = tokio::select! {
+                () = sender.closed() => return,
+                outcome = tokio::time::timeout_at(deadline, work) => outcome.unwrap_or_else(|_| Err(timed_out(limits))),
+            };
+            if let Err(error) = outcome {
+                // Nobody listens any more when this fails.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        let mut receiver = receiver;
+        match schema.await {
+            Ok(schema) => Ok((schema, receiver)),
+            Err(_) => match receiver.recv().await {
+                Some(Err(error)) => Err(error),
+                _ => Err(Error::internal("a query ended without an answer")),
+            },
+        }
+    }
+}
+
+/// The session that all queries start from. It knows functions, and nothing that could be read.
+fn template() -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(PARTITIONS)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false);
+    let parser = &mut config.options_mut().sql_parser;
+    // 0.1 in SQL is a decimal, as it is in FHIR.
+    parser.parse_float_as_decimal = true;
+    parser.map_string_types_to_utf8view = false;
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(functions::scalar())
+        .with_aggregate_functions(functions::aggregate())
+        .with_window_functions(functions::window())
+        .build()
+}
+
+fn environment(limits: Limits) -> Result<Arc<RuntimeEnv>> {
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+        .build_arc()
+        .map_err(Error::internal)
+}
+
+async fn run(
+    planner: Planner,
+    schema: oneshot::Sender<SchemaRef>,
+    sender: mpsc::Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    let limits = planner.query.limits;
+    let environment = environment(limits)?;
+    let (state, plan) = planner.plan_query(environment).await?;
+    let physical = state.create_physical_plan(&plan).await.map_err(plan_error)?;
+    let mut stream = execute_stream(physical, state.task_ctx()).map_err(|error| run_error(&error, limits))?;
+    if schema.send(stream.schema()).is_err() {
+        return Ok(());
+    }
+    let (mut rows, mut bytes) = (0, 0);
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(|error| run_error(&error, limits))?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        rows += batch.num_rows();
+        bytes += batch.get_array_memory_size();
+        if rows > limits.rows {
+            return Err(too_costly(format!(
+                "The answer has over {} rows; narrow it down or add a LIMIT.",
+                limits.rows
+            )));
+        }
+        if bytes > limits.bytes {
+            return Err(too_costly(format!(
+                "The answer has over {} MiB; narrow it down.",
+                limits.bytes >> 20
+            )));
+        }
+        if sender.send(Ok(batch)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+struct Planner {
+    query: Query,
+    tenant: Option<Arc<RwLock<Tenant>>>,
+    views: Arc<Views>,
+    template: SessionState,
+}
+
+impl Planner {
+    async fn plan_query(&self, environment: Arc<RuntimeEnv>) -> Result<(SessionState, LogicalPlan)> {
+        let by_name;
+        let relations = match &self.query.relations {
+            Some(relations) => relations,
+            None => {
+                by_name = self
+                    .views
+                    .by_name
+                    .keys()
+                    .map(|name| (name.clone(), Source::View(name.clone())))
+                    .collect();
+                &by_name
+            }
+        };
+        let mut views = BTreeSet::new();
+        let tree = self.read(&self.query.sql, relations, 0, &mut views)?;
+        let tables = self.capture(&views)?;
+        self.plan(tree, &tables, &environment).await
+    }
+
+    /// Checks a statement and all that it stands on, and collects the views at the bottom.
+    fn read(
+        &self,
+        sql: &str,
+        relations: &BTreeMap<String, Source>,
+        depth: usize,
+        views: &mut BTreeSet<String>,
+    ) -> Result<Tree> {
+        if depth > MAX_DEPTH {
+            return Err(too_costly(format!("Queries that name each other go deeper than {MAX_DEPTH}.")));
+        }
+        let caged = cage::check(sql)?;
+        let mut below = Vec::new();
+        for name in &caged.tables {
+            let branch = match relations.get(name) {
+                Some(Source::View(view)) => {
+                    if views.len() >= MAX_BRANCHES && !views.contains(view) {
+                        return Err(too_costly(format!("The query stands on over {MAX_BRANCHES} views.")));
+                    }
+                    views.insert(view.clone());
+                    Branch::View(view.clone())
+                }
+                Some(Source::Sql { sql, relations }) => {
+                    let tree = self.read(sql, relations, depth + 1, views).map_err(|e| e.at(name.clone()))?;
+                    Branch::Tree(Box::new(tree))
+                }
+                None => {
+                    let known = relations.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    let text = format!("There is no table '{name}' here. There are: {known}.");
+                    return Err(Error::unprocessable(text));
+                }
+            };
+            below.push((name.clone(), branch));
+        }
+        Ok(Tree { caged, below })
+    }
+
+    /// The visible rows of all views at one moment. A view that the tenant has no rows of is an
+    /// empty table.
+    fn capture(&self, views: &BTreeSet<String>) -> Result<BTreeMap<String, Arc<Visible>>> {
+        let tenant = self.tenant.as_ref().map(|tenant| tenant.read());
+        let mut tables = BTreeMap::new();
+        for name in views {
+            let Some(view) = self.views.by_name.get(name) else {
+                return Err(Error::unprocessable(format!("There is no view '{name}' in the mart.")));
+            };
+            let rows = match &tenant {
+                Some(tenant) => Visible::of(tenant, name, self.query.known_at, self.query.rule.as_ref())?,
+                None => None,
+            };
+            let rows = rows.unwrap_or_else(|| Visible::empty(Table::new(view.clone()).schema));
+            tables.insert(name.clone(), Arc::new(rows));
+        }
+        Ok(tables)
+    }
+
+    /// Plans a statement in a session that knows its tables and no others.
+    async fn plan(
+        &self,
+        tree: Tree,
+        tables: &BTreeMap<String, Arc<Visible>>,
+        environment: &Arc<RuntimeEnv>,
+    ) -> Result<(SessionState, LogicalPlan)> {
+        let schema = MemorySchemaProvider::new();
+        for (name, branch) in tree.below {
+            let table: Arc<dyn TableProvider> = match branch {
+                Branch::View(view) => match tables.get(&view) {
+                    Some(rows) => rows.clone(),
+                    None => return Err(Error::internal("a view was not captured")),
+                },
+                Branch::Tree(tree) => {
+                    let (_, plan) = Box::pin(self.plan(*tree, tables, environment)).await?;
+                    Arc::new(ViewTable::new(plan, None))
+                }
+            };
+            schema.register_table(name, table).map_err(Error::internal)?;
+        }
+        let state = self.session(schema, environment.clone())?;
+        let statement = Statement::Statement(Box::new(tree.caged.statement));
+        let plan = state.statement_to_plan(statement).await.map_err(plan_error)?;
+        // Before anything walks the whole plan.
+        cage::check_plan(&plan)?;
+        let reading =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        reading.verify_plan(&plan).map_err(plan_error)?;
+        let values = self.values(&tree.caged.parameters)?;
+        let plan = match values.is_empty() {
+            true => plan,
+            false => plan.with_param_values(ParamValues::from(values)).map_err(plan_error)?,
+        };
+        Ok((state, plan))
+    }
+
+    fn values(&self, names: &BTreeSet<String>) -> Result<Vec<(String, ScalarValue)>> {
+        let value = |name: &String| match self.query.parameters.get(name) {
+            Some(value) => Ok((name.clone(), value.scalar().map_err(|error| error.at(name.clone()))?)),
+            None => Err(Error::invalid(format!("The parameter '{name}' has no value.")).at(name.clone())),
+        };
+        names.iter().map(value).collect()
+    }
+
+    fn session(&self, schema: MemorySchemaProvider, environment: Arc<RuntimeEnv>) -> Result<SessionState> {
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SCHEMA, Arc::new(schema)).map_err(Error::internal)?;
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        Ok(SessionStateBuilder::new_from_existing(self.template.clone())
+            .with_runtime_env(environment)
+            .with_catalog_list(Arc::new(catalogs))
+            .build())
+    }
+}
+
+/// A checked statement and what stands behind its names.
+struct Tree {
+    caged: Caged,
+    below: Vec<(String, Branch)>,
+}
+
+enum Branch {
+    View(String),
+    Tree(Box<Tree>),
+}
+
+fn too_costly(reason: String) -> Error {
+    Error::unprocessable(reason).coded(IssueType::TooCostly)
+}
+
+fn timed_out(limits: Limits) -> Error {
+    let seconds = limits.time.as_secs_f64();
+    Error::new(Kind::TimedOut, format!("The query was stopped at its time limit of {seconds} s."))
+}
+
+/// The planner has seen the statement and the names of columns, never a row.
+fn plan_error(error: DataFusionError) -> Error {
+    let text: String = error.strip_backtrace().chars().take(MAX_MESSAGE).collect();
+    Error::unprocessable(format!("The SQL cannot be planned: {text}")).because(error)
+}
+
+/// The message of a running query may quote a row, so the caller gets one of ours.
+fn run_error(error: &DataFusionError, limits: Limits) -> Error {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => {
+            too_costly(format!("The query needs over {} MiB of memory.", limits.memory >> 20))
+        }
+        DataFusionError::ArrowError(error, _) => Error::unprocessable(match **error {
+            ArrowError::DivideByZero => "The query divides by zero.",
+            ArrowError::ArithmeticOverflow(_) => "A number of the query is too large.",
+            ArrowError::CastError(_) | ArrowError::ParseError(_) | ArrowError::InvalidArgumentError(_) => {
+                "A value cannot be converted as the query asks."
+            }
+            _ => "The query cannot be run on these rows.",
+        }),
+        _ => Error::unprocessable("The query cannot be run on these rows."),
+    }
+}

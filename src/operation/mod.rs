@@ -1,0 +1,181 @@
+//! Operations: a value each, the name of its OperationDefinition and a function that runs it
+//! (<https://hl7.org/fhir/R4/operations.html>).
+//!
+//! Where an operation may be called, whether GET may call it, and its line in the capability
+//! statement follow from its definition, which is data.
+
+mod parameters;
+
+pub use parameters::Parameters;
+
+use crate::rest::{Answer, Context};
+use futures_util::future::BoxFuture;
+use remit_fhir::{Error, Kind, Result};
+use remit_spec::{Definitions, TypeId};
+use std::sync::Arc;
+
+/// What an operation runs.
+pub type Run = dyn for<'a> Fn(Invocation<'a>) -> BoxFuture<'a, Result<Answer>> + Send + Sync;
+
+/// An operation of this server.
+#[derive(Clone)]
+pub struct Operation {
+    /// Canonical URL of its OperationDefinition, which must be among the definitions.
+    pub definition: &'static str,
+    /// What it does. State that it needs is captured by it.
+    pub run: Arc<Run>,
+}
+
+impl Operation {
+    /// An operation of this definition that runs `run`.
+    pub fn new<F>(definition: &'static str, run: F) -> Operation
+    where
+        F: for<'a> Fn(Invocation<'a>) -> BoxFuture<'a, Result<Answer>> + Send + Sync + 'static,
+    {
+        Operation { definition, run: Arc::new(run) }
+    }
+}
+
+/// What an operation is called on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target<'a> {
+    /// The whole system: `[base]/$name`.
+    System,
+    /// A type: `[base]/Patient/$name`.
+    Type(TypeId),
+    /// A resource: `[base]/Patient/12/$name`.
+    Instance(TypeId, &'a str),
+}
+
+/// One call.
+pub struct Invocation<'a> {
+    /// The store, the caller's access, the address.
+    pub cx: Context<'a>,
+    /// What it is called on.
+    pub target: Target<'a>,
+    /// What it is called with.
+    pub parameters: Parameters,
+}
+
+/// How an operation is called: GET is allowed where nothing is changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// `GET` or `HEAD`
+    Get,
+    /// `POST`
+    Post,
+}
+
+/// The operations that a server has.
+#[derive(Clone, Default)]
+pub struct Operations {
+    all: Vec<(&'static remit_spec::Operation, Arc<Run>)>,
+}
+
+impl Operations {
+    /// Binds operations to their definitions. An error names the one that has none.
+    pub fn new(defs: &'static Definitions, operations: Vec<Operation>) -> Result<Operations> {
+        let mut all = Vec::with_capacity(operations.len());
+        for operation in operations {
+            let definition = defs.operations().iter().find(|d| d.url == operation.definition);
+            let definition = definition.ok_or_else(|| {
+                Error::internal(format!("operation {} has no OperationDefinition", operation.definition))
+            })?;
+            all.push((definition, operation.run));
+        }
+        Ok(Operations { all })
+    }
+
+    /// The definitions of all of them.
+    pub fn definitions(&self) -> impl Iterator<Item = &'static remit_spec::Operation> {
+        self.all.iter().map(|(definition, _)| *definition)
+    }
+
+    /// The operation behind a name (without `$`) on a target; 404 when there is none there, 405 when
+    /// GET would change something.
+    pub fn find(
+        &self,
+        defs: &Definitions,
+        name: &str,
+        target: &Target<'_>,
+        method: Method,
+    ) -> Result<Arc<Run>> {
+        let found = self.all.iter().find(|(definition, _)| {
+            definition.code == name
+                && match target {
+                    Target::System => definition.on_system,
+                    Target::Type(ty) => definition.on_type && is_on(defs, definition, *ty),
+                    Target::Instance(ty, _) => definition.on_instance && is_on(defs, definition, *ty),
+                }
+        });
+        let Some((definition, run)) = found else { return Err(self.unknown(name)) };
+        if definition.affects_state && method == Method::Get {
+            return Err(Error::new(
+                Kind::MethodNotAllowed,
+                format!("${name} changes data; it is called with POST."),
+            ));
+        }
+        Ok(Arc::clone(run))
+    }
+
+    /// Says whether the name is wrong or the place.
+    fn unknown(&self, name: &str) -> Error {
+        if self.all.iter().any(|(definition, _)| definition.code == name) {
+            return Error::not_found(format!(
+                "${name} is not called here; the capability statement says on which types and levels it is."
+            ));
+        }
+        // The name is a part of the URL that the caller sent; it is repeated only when it looks like one.
+        let is_name = name.len() <= 64
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        let name = if is_name { name } else { "…" };
+        Error::not_found(format!("This server has no operation ${name}."))
+            .coded(remit_fhir::IssueType::NotSupported)
+    }
+}
+
+/// Whether a definition lists a type, or one that it descends from.
+pub fn is_on(defs: &Definitions, definition: &remit_spec::Operation, ty: TypeId) -> bool {
+    definition.resources.iter().any(|base| defs.is_a(ty, *base))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_found_where_its_definition_puts_it() {
+        let defs = Definitions::r4();
+        let run: Arc<Run> = Arc::new(|_| Box::pin(async { Ok(Answer::empty(200)) }));
+        let everything = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
+        let operation = Operation { definition: everything, run };
+        let all = Operations::new(defs, vec![operation.clone()]).unwrap();
+        let (patient, claim) =
+            (defs.resource_named("Patient").unwrap(), defs.resource_named("Claim").unwrap());
+        let cases = [
+            ("everything", Target::Type(patient), None),
+            ("everything", Target::Instance(patient, "1"), None),
+            ("everything", Target::Type(claim), Some(404)),
+            ("everything", Target::System, Some(404)),
+            ("nothing", Target::System, Some(404)),
+            ("\u{7f}<", Target::System, Some(404)),
+        ];
+        for (name, target, status) in cases {
+            let found = all.find(defs, name, &target, Method::Get).err().map(|e| e.status());
+            assert_eq!(found, status, "{name} {target:?}");
+        }
+        let unknown = Operation { definition: "http://x", ..operation };
+        assert!(Operations::new(defs, vec![unknown]).is_err());
+    }
+
+    #[test]
+    fn what_changes_data_is_not_called_with_get() {
+        let defs = Definitions::r4();
+        let run: Arc<Run> = Arc::new(|_| Box::pin(async { Ok(Answer::empty(200)) }));
+        let definition = "http://hl7.org/fhir/OperationDefinition/ChargeItemDefinition-apply";
+        let all = Operations::new(defs, vec![Operation { definition, run }]).unwrap();
+        let target = Target::Instance(defs.resource_named("ChargeItemDefinition").unwrap(), "1");
+        assert_eq!(all.find(defs, "apply", &target, Method::Get).err().map(|e| e.status()), Some(405));
+        assert!(all.find(defs, "apply", &target, Method::Post).is_ok());
+    }
+}

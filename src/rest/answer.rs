@@ -1,0 +1,61 @@
+//! What an interaction answers, before any format or transport: status, JSON text, version, time,
+//! location (<https://hl7.org/fhir/R4/http.html>).
+//!
+//! The same value becomes an HTTP response and an entry of a batch response.
+
+use bytes::Bytes;
+use remit_fhir::Issue;
+use remit_spec::TypeId;
+use remit_store::Stored;
+
+/// The answer to one interaction.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// A resource as JSON without white space between tokens; `None` when there is nothing to show.
+    pub body: Option<Bytes>,
+    /// Version of the resource: the `ETag`.
+    pub version: Option<i64>,
+    /// When that version was committed, microseconds since 1970: `Last-Modified`.
+    pub updated_us: Option<i64>,
+    /// The resource that was written: `Location` is its versioned URL.
+    pub location: Option<(TypeId, String)>,
+    /// What the caller should be told beside it, for `Prefer: return=OperationOutcome` and for a
+    /// batch entry's `outcome`.
+    pub issues: Vec<Issue>,
+}
+
+impl Answer {
+    /// An answer with a body that is no stored resource: a Bundle, a CapabilityStatement.
+    pub fn of(body: impl Into<Bytes>) -> Answer {
+        Answer {
+            status: 200,
+            body: Some(body.into()),
+            version: None,
+            updated_us: None,
+            location: None,
+            issues: Vec::new(),
+        }
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Answer {
+        Answer { status, body: None, ..Answer::of(Bytes::new()) }
+    }
+
+    /// 200 with a stored resource.
+    pub fn stored(stored: Stored) -> Answer {
+        Answer {
+            body: stored.body,
+            version: Some(stored.version),
+            updated_us: Some(stored.updated_us),
+            ..Answer::empty(200)
+        }
+    }
+
+    /// 304: the caller's copy is good.
+    pub fn not_modified(version: i64, updated_us: i64) -> Answer {
+        Answer { version: Some(version), updated_us: Some(updated_us), ..Answer::empty(304) }
+    }
+}

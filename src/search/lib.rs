@@ -1,0 +1,54 @@
+//! Search: a resource becomes index rows, the text of a URL becomes a query, a query becomes SQL
+//! (<https://hl7.org/fhir/R4/search.html>).
+//!
+//! Pure: nothing here reads or writes. Each type of parameter keeps its indexing, its parsing, its SQL
+//! and its comparison in memory in one file.
+
+mod access;
+mod chain;
+mod composite;
+mod cursor;
+mod date;
+mod expression;
+mod extract;
+mod filter;
+mod include;
+mod matching;
+mod number;
+mod page;
+mod parse;
+mod part;
+mod path;
+mod position;
+mod prefix;
+mod quantity;
+mod query;
+mod reference;
+mod registry;
+mod rows;
+mod sort;
+mod sql;
+mod string;
+mod token;
+mod ucum;
+mod uri;
+
+#[cfg(test)]
+mod tests;
+
+pub use access::{Access, AccessPlan};
+pub use chain::{Link, MAX_CHAIN};
+pub use cursor::{Key, MAX_CURSOR_LENGTH, render as cursor};
+pub use extract::extract;
+pub use include::{Include, MAX_INCLUDES, Way, by_id, included, including};
+pub use matching::{is_self_contained, matches};
+pub use page::{Densities, PROBE_CAP, Probe, count, page, probes};
+pub use parse::{CURSOR_PARAMETER, Context, Handling, Limits, Parsed, condition, parse};
+pub use query::{Condition, Criterion, Direction, Query, SortBy, SortKey, Summary, Test, Total};
+pub use registry::{Parameter, Registry};
+pub use rows::{
+    CompositeRow, DateRow, IndexRows, NumberRow, PositionRow, QuantityRow, Real, ReferenceRow, StringRow,
+    TokenRow, UriRow, difference,
+};
+pub use sql::{Arg, Dialect, Statement};
+pub use string::fold;

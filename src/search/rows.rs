@@ -1,0 +1,251 @@
+//! Index rows: what a resource answers to when it is searched
+//! (<https://hl7.org/fhir/R4/search.html#ptypes>).
+//!
+//! Rows name their parameter by its number in the database, systems by text and local targets by
+//! type and id; the store turns texts into numbers.
+
+use remit_spec::TypeId;
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
+/// A finite floating point number with a total order, so that rows can be sorted and compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Real(pub f64);
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Real {}
+
+impl PartialOrd for Real {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Real {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl Hash for Real {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+/// A code, an identifier, a truth value.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TokenRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// The code or value.
+    pub code: Box<str>,
+    /// Its system; empty when there is none.
+    pub system: Box<str>,
+}
+
+/// A reference to a resource of this server.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReferenceRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// Type of the target.
+    pub ty: TypeId,
+    /// Logical id of the target.
+    pub id: Box<str>,
+}
+
+/// A URI, a canonical, or a reference to somewhere else.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct UriRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// As written.
+    pub uri: Box<str>,
+}
+
+/// A text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StringRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// Folded: see [`crate::fold`].
+    pub norm: Box<str>,
+    /// As written.
+    pub exact: Box<str>,
+}
+
+/// An interval of time in microseconds since 1970.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DateRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// First microsecond; `i64::MIN` when the start is open.
+    pub low: i64,
+    /// One past the last microsecond; `i64::MAX` when the end is open.
+    pub high: i64,
+}
+
+/// A number or an interval of numbers, both ends included.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NumberRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// Least value; `-f64::MAX` when open.
+    pub low: Real,
+    /// Greatest value; `f64::MAX` when open.
+    pub high: Real,
+}
+
+/// A quantity or an interval of quantities, both ends included.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct QuantityRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// Least value in the unit as written.
+    pub low: Real,
+    /// Greatest value in the unit as written.
+    pub high: Real,
+    /// System of the unit; empty when there is none.
+    pub system: Box<str>,
+    /// Code of the unit, or its text where there is no code.
+    pub code: Box<str>,
+    /// The canonical unit; empty when the unit has none.
+    pub canonical: Box<str>,
+    /// Least value in the canonical unit.
+    pub canonical_low: Real,
+    /// Greatest value in the canonical unit.
+    pub canonical_high: Real,
+}
+
+/// Values that stand in the same element. The first is a token, or a reference written as text. The
+/// second is a token (`code2`, `system2`), a folded string (`code2`), or a range (`low`, `high`) that
+/// for a quantity has a unit (`code2`, `system2`). A third is the range (`low2`, `high2`).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CompositeRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// Code of the first value.
+    pub code: Box<str>,
+    /// System of the first value.
+    pub system: Box<str>,
+    /// Code, folded text, or unit of the second value.
+    pub code2: Box<str>,
+    /// System of the second value or of its unit.
+    pub system2: Box<str>,
+    /// Least second value.
+    pub low: Real,
+    /// Greatest second value.
+    pub high: Real,
+    /// Least third value.
+    pub low2: Real,
+    /// Greatest third value.
+    pub high2: Real,
+}
+
+/// A point on the earth (WGS84) in degrees.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PositionRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// North is positive.
+    pub latitude: Real,
+    /// East is positive.
+    pub longitude: Real,
+}
+
+macro_rules! tables {
+    ($($name:ident: $row:ident),* $(,)?) => {
+        /// All index rows of one resource, each table sorted and without repetition.
+        #[derive(Clone, PartialEq, Eq, Debug, Default)]
+        pub struct IndexRows {
+            $(#[doc = concat!("Rows of `", stringify!($row), "`.")] pub $name: Vec<$row>,)*
+        }
+
+        impl IndexRows {
+            /// Sorts every table and removes repeated rows.
+            pub(crate) fn normalise(&mut self) {
+                $(self.$name.sort_unstable(); self.$name.dedup();)*
+            }
+
+            /// Whether there is no row.
+            pub fn is_empty(&self) -> bool {
+                true $(&& self.$name.is_empty())*
+            }
+
+            /// How many rows there are.
+            pub fn len(&self) -> usize {
+                0 $(+ self.$name.len())*
+            }
+        }
+
+        /// What must be written and what must be removed to get from one set of rows to another.
+        pub fn difference(old: IndexRows, new: IndexRows) -> (IndexRows, IndexRows) {
+            let mut add = IndexRows::default();
+            let mut remove = IndexRows::default();
+            $((add.$name, remove.$name) = only_in(old.$name, new.$name);)*
+            (add, remove)
+        }
+    };
+}
+
+tables! {
+    tokens: TokenRow, references: ReferenceRow, uris: UriRow, strings: StringRow, dates: DateRow,
+    numbers: NumberRow, quantities: QuantityRow, composites: CompositeRow, positions: PositionRow,
+}
+
+/// Rows only in `new`, rows only in `old`; both are sorted.
+fn only_in<T: Ord>(old: Vec<T>, new: Vec<T>) -> (Vec<T>, Vec<T>) {
+    if old == new {
+        return (Vec::new(), Vec::new());
+    }
+    let (mut add, mut remove) = (Vec::new(), Vec::new());
+    let mut old = old.into_iter().peekable();
+    for row in new {
+        while let Some(gone) = old.next_if(|o| *o < row) {
+            remove.push(gone);
+        }
+        if old.next_if(|o| *o == row).is_none() {
+            add.push(row);
+        }
+    }
+    remove.extend(old);
+    (add, remove)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(codes: &[&str]) -> IndexRows {
+        let tokens = codes.iter().map(|c| TokenRow { param: 1, code: (*c).into(), system: "".into() });
+        let mut rows = IndexRows { tokens: tokens.collect(), ..IndexRows::default() };
+        rows.normalise();
+        rows
+    }
+
+    #[test]
+    fn a_difference_names_only_what_changed() {
+        for (old, new, add, remove) in [
+            (&["a", "b"][..], &["b", "c"][..], &["c"][..], &["a"][..]),
+            (&[], &["a"], &["a"], &[]),
+            (&["a"], &[], &[], &["a"]),
+            (&["a", "c", "e"], &["b", "c", "d"], &["b", "d"], &["a", "e"]),
+            (&["a"], &["a", "a"], &[], &[]),
+        ] {
+            assert_eq!(difference(rows(old), rows(new)), (rows(add), rows(remove)), "{old:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn every_real_has_its_place_in_the_order() {
+        let mut reals = [Real(2.0), Real(-f64::MAX), Real(0.5), Real(f64::MAX)];
+        reals.sort_unstable();
+        assert_eq!(reals.map(|r| r.0), [-f64::MAX, 0.5, 2.0, f64::MAX]);
+    }
+}

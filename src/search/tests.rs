@@ -1,0 +1,7 @@
+//! The whole way on a real database: the official examples are extracted, their rows stand in SQLite
+//! under the schema of the store, and every page is compared with the same question asked in memory.
+
+mod cases;
+mod database;
+mod explain;
+mod official;

@@ -1,0 +1,137 @@
+//! Token parameters: codes, identifiers, truth values (<https://hl7.org/fhir/R4/search.html#token>).
+//!
+//! Codes are compared exactly, letter case included. An element of type `code` says no system; its
+//! required value set does, so `gender=http://hl7.org/fhir/administrative-gender|female` matches.
+
+use crate::extract::Item;
+use crate::parse::unescape;
+use crate::rows::TokenRow;
+use crate::sql::{Arg, Writer};
+use remit_fhir::{Error, Node, Result};
+use remit_spec::Terminology;
+
+/// A token searched for. At least one of the two is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Value {
+    /// `system|…`; empty for `|code`, which asks for no system.
+    pub system: Option<Box<str>>,
+    /// `…|code`
+    pub code: Option<Box<str>>,
+}
+
+pub(crate) fn index(item: &Item<'_>, param: i32, rows: &mut Vec<TokenRow>) {
+    each(item, |system, code| rows.push(TokenRow { param, code: code.into(), system: system.into() }));
+}
+
+/// Calls `found` with system and code of every token in a value.
+pub(crate) fn each(item: &Item<'_>, mut found: impl FnMut(&str, &str)) {
+    match item.type_name() {
+        "CodeableConcept" => {
+            for coding in item.node.get("coding").into_iter().flat_map(Node::each) {
+                pair(coding, "code", &mut found);
+            }
+        }
+        "Coding" => pair(item.node, "code", &mut found),
+        "Identifier" => pair(item.node, "value", &mut found),
+        "ContactPoint" => {
+            if let Some(value) = item.node.get_str("value") {
+                found("", &value);
+            }
+        }
+        "Money" => {
+            if let Some(code) = item.node.get_str("currency") {
+                found("urn:iso:std:iso:4217", &code);
+            }
+        }
+        _ => {
+            if let Some(code) = item.node.scalar().filter(|c| !c.is_empty()) {
+                found(item.value_set.and_then(|set| system_of(set, &code)).unwrap_or_default(), &code);
+            }
+        }
+    }
+}
+
+fn pair(node: Node<'_>, member: &str, found: &mut impl FnMut(&str, &str)) {
+    if let Some(code) = node.get_str(member).filter(|c| !c.is_empty()) {
+        found(&node.get_str("system").unwrap_or_default(), &code);
+    }
+}
+
+/// The system that a value set takes a code from.
+fn system_of(value_set: &str, code: &str) -> Option<&'static str> {
+    let expansion = Terminology::r4().expansion(value_set)?;
+    match expansion.entry(None, code) {
+        Some(entry) => Some(entry.system),
+        None => match *expansion.open {
+            [system] => Some(system),
+            _ => None,
+        },
+    }
+}
+
+/// Reads a value of the URL.
+pub(crate) fn parse(text: &str) -> Result<Value> {
+    let mut parts = crate::parse::split(text, '|');
+    let value = match (parts.next(), parts.next(), parts.next()) {
+        (Some(code), None, _) => Value { system: None, code: Some(unescape(code)?) },
+        (Some(system), Some(code), None) => {
+            Value { system: Some(unescape(system)?), code: Some(unescape(code)?).filter(|c| !c.is_empty()) }
+        }
+        _ => {
+            return Err(Error::invalid(format!(
+                "'{text}' is no token: write code, system|code, |code or system|, and \\| for a bar in a code."
+            )));
+        }
+    };
+    match (&value.system, &value.code) {
+        (Some(system), None) if system.is_empty() => Err(Error::invalid("'|' alone is no token.")),
+        _ => Ok(value),
+    }
+}
+
+impl Value {
+    pub(crate) fn holds(&self, system: &str, code: &str) -> bool {
+        self.system.as_deref().is_none_or(|s| s == system) && self.code.as_deref().is_none_or(|c| c == code)
+    }
+
+    /// The same as [`holds`](Self::holds), of the columns `code` and `system` of a table.
+    pub(crate) fn sql(&self, w: &mut Writer, code: &str, system: &str) {
+        if let Some(text) = &self.code {
+            w.push(code).push(" = ").arg(Arg::Text(text.to_string()));
+        }
+        if let Some(text) = &self.system {
+            w.push(if self.code.is_some() { " and " } else { "" });
+            w.push(system).push(" = ").arg(Arg::System(text.to_string()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_says_what_a_token_asks() {
+        let some = |text: &str| Some(text.into());
+        for (text, system, code) in [
+            ("a", None, some("a")),
+            ("s|a", some("s"), some("a")),
+            ("|a", some(""), some("a")),
+            ("s|", some("s"), None),
+            (r"s|a\|b", some("s"), some("a|b")),
+            (r"a\,b", None, some("a,b")),
+        ] {
+            assert_eq!(parse(text).unwrap(), Value { system, code }, "{text}");
+        }
+        for text in ["|", "a|b|c", r"a\", r"a\b"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_code_takes_the_system_of_its_value_set() {
+        let set = "http://hl7.org/fhir/ValueSet/administrative-gender";
+        assert_eq!(system_of(set, "female"), Some("http://hl7.org/fhir/administrative-gender"));
+        assert_eq!(system_of(set, "none"), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! The store: resources, their history, their index rows and the change log, on SQLite or PostgreSQL.
+//!
+//! No other room knows the databases. Every method takes an [`AccessPlan`](remit_search::AccessPlan);
+//! there is no way around it. Writing is prepared outside (parse, check, index) against the version
+//! that was read, and applied inside one transaction that refuses a write whose version has moved on
+//! ([`WriteError::Stale`]); the caller then prepares again. So the one writer of SQLite does nothing
+//! but write.
+
+mod changes;
+mod config;
+mod history;
+mod include;
+mod postgres;
+mod read;
+mod search;
+mod sqlite;
+mod symbols;
+mod tenant;
+mod types;
+mod value;
+mod verify;
+mod write;
+
+pub use changes::{Change, Changes, Position};
+pub use config::{Config, DatabaseUrl, system_clock};
+pub use history::{HistoryPage, HistoryQuery, Scope};
+pub use search::Found;
+pub use tenant::{DEFAULT_TENANT, Tenant};
+pub use types::{Action, Body, Expect, Guard, Stored, Write, WriteError, WriteSet, Written};
+pub use verify::Verified;
+
+use remit_fhir::Result;
+use remit_search::Registry;
+use remit_spec::TypeId;
+use std::sync::Arc;
+use value::{Row, Value};
+
+/// The store. Cloning shares it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    registry: Arc<Registry>,
+    symbols: Arc<symbols::Symbols>,
+    rids: Arc<symbols::Rids>,
+    statements: Statements,
+    clock: fn() -> i64,
+}
+
+/// Which database, and the connections to it.
+enum Database {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl Database {
+    /// A statement that touches a few rows by key.
+    async fn point(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>> {
+        match self {
+            Database::Sqlite(sqlite) => sqlite.point(sql, args).await,
+            Database::Postgres(postgres) => postgres.point(sql, args).await,
+        }
+    }
+
+    /// A statement that may look at many rows.
+    async fn scan(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>> {
+        match self {
+            Database::Sqlite(sqlite) => sqlite.scan(sql, args).await,
+            Database::Postgres(postgres) => postgres.scan(sql, args).await,
+        }
+    }
+
+    /// The text of a body, in table `r` (resource) or `h` (history).
+    fn body(&self, table: &'static str) -> &'static str {
+        match (self, table) {
+            (Database::Sqlite(_), "r") => "json(r.body)",
+            (Database::Sqlite(_), _) => "json(h.body)",
+            (Database::Postgres(_), "r") => "coalesce(r.text, r.body::text)",
+            (Database::Postgres(_), _) => "coalesce(h.text, h.body::text)",
+        }
+    }
+}
+
+/// Statements of the hot paths, written once.
+struct Statements {
+    /// Tenant, type, id → version, updated_us, body.
+    read: String,
+    /// Tenant, type, id, version → version, updated_us, body.
+    vread: String,
+}
+
+impl Statements {
+    fn of(database: &Database) -> Statements {
+        let (body, kept) = (database.body("r"), database.body("h"));
+        let key = "r.tenant = $1 and r.type = $2 and r.id = $3";
+        Statements {
+            read: format!("select r.version, r.updated_us, {body} from resource r where {key}"),
+            vread: format!(
+                "select r.version, r.updated_us, {body} from resource r where {key} and r.version = $4 \
+                 union all select h.version, h.updated_us, {kept} from resource r \
+                 join history h on h.rid = r.rid where {key} and h.version = $4"
+            ),
+        }
+    }
+}
+
+impl Inner {
+    fn number_of(&self, ty: TypeId) -> i32 {
+        number_of(&self.registry, ty)
+    }
+}
+
+/// The number of a type; 0, which no row has, for what is no resource type.
+fn number_of(registry: &Registry, ty: TypeId) -> i32 {
+    registry.type_number(ty).unwrap_or(0)
+}
+
+impl Store {
+    /// Opens the database, makes or updates its tables, and starts its writer. Must be called inside a
+    /// tokio runtime.
+    pub async fn open(config: &Config) -> Result<Store> {
+        let symbols = Arc::new(symbols::Symbols::default());
+        let rids = Arc::new(symbols::Rids::default());
+        let (database, registry) = match &config.url {
+            DatabaseUrl::Sqlite(path) => {
+                let (sqlite, registry) = sqlite::Sqlite::open(path.clone(), config, symbols.clone())?;
+                (Database::Sqlite(sqlite), registry)
+            }
+            DatabaseUrl::Postgres(url) => {
+                let (postgres, registry) =
+                    postgres::Postgres::open(url, config, symbols.clone(), rids.clone()).await?;
+                (Database::Postgres(postgres), registry)
+            }
+        };
+        let statements = Statements::of(&database);
+        let inner = Inner { database, registry, symbols, rids, statements, clock: config.clock };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// Numbers of types and parameters, for parsing searches and making index rows.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.inner.registry
+    }
+}

@@ -1,0 +1,192 @@
+//! Running searches. The search room writes the SQL; here its arguments become numbers, its rows
+//! resources.
+
+use crate::value::{Row, Value};
+use crate::{Database, Store, Stored};
+use bytes::Bytes;
+use remit_fhir::{Error, Result};
+use remit_search::{AccessPlan, Arg, Condition, Criterion, Densities, Query, Statement, Test, Total};
+use remit_spec::TypeId;
+
+/// A page of matches.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Matches, in order.
+    pub entries: Vec<Stored>,
+    /// Resources that `_include` and `_revinclude` ask for.
+    pub includes: Vec<Stored>,
+    /// Number of matches on all pages, when asked for or known without counting.
+    pub total: Option<u64>,
+    /// Cursor of the next page; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// A row of a page.
+pub(crate) struct Match {
+    pub(crate) stored: Stored,
+    pub(crate) rid: i64,
+    keys: Vec<remit_search::Key>,
+}
+
+impl Store {
+    /// A page of a search.
+    pub async fn search(&self, plan: &AccessPlan, query: &Query) -> Result<Found> {
+        let mut found = match query.count {
+            0 => Found::default(),
+            _ => self.page(plan, query).await?,
+        };
+        let wanted = matches!(query.total, Total::Accurate | Total::Estimate) || query.count == 0;
+        if query.cursor.is_none() && found.next.is_none() && query.count > 0 && query.total != Total::None {
+            // The first page is the last: its length is the total, for nothing.
+            found.total = Some(found.entries.len() as u64);
+        } else if wanted {
+            found.total = Some(self.count(plan, query).await?);
+        }
+        Ok(found)
+    }
+
+    async fn page(&self, plan: &AccessPlan, query: &Query) -> Result<Found> {
+        let densities = self.densities(plan, query).await?;
+        let statement = self.page_statement(plan, query, &densities);
+        let rows = self.run(plan, &statement).await?;
+        let more = rows.len() > query.count;
+        let rows =
+            rows.into_iter().take(query.count).map(|row| self.found(row)).collect::<Result<Vec<_>>>()?;
+        let next = rows.last().filter(|_| more).map(|row| remit_search::cursor(query, &row.keys));
+        let includes = match query.includes.is_empty() {
+            true => Vec::new(),
+            false => self.includes(plan, query, &rows).await?,
+        };
+        let entries = rows.into_iter().map(|row| row.stored).collect();
+        Ok(Found { entries, includes, total: None, next })
+    }
+
+    /// Number of matches.
+    pub async fn count(&self, plan: &AccessPlan, query: &Query) -> Result<u64> {
+        let densities = self.densities(plan, query).await?;
+        let statement = remit_search::count(query, plan, &self.inner.registry, self.dialect(), &densities);
+        let rows = self.run(plan, &statement).await?;
+        let counted = rows.into_iter().next().map(|mut row| row.int()).transpose()?;
+        Ok(counted.unwrap_or(0).unsigned_abs())
+    }
+
+    /// Logical ids of the first matches, for conditions.
+    pub async fn ids(&self, plan: &AccessPlan, query: &Query, limit: usize) -> Result<Vec<String>> {
+        let statement = self.ids_statement(plan, query, limit);
+        let rows = self.run(plan, &statement).await?;
+        rows.into_iter().map(id_of).collect()
+    }
+
+    /// A statement whose rows [`id_of`] reads.
+    pub(crate) fn ids_statement(&self, plan: &AccessPlan, query: &Query, limit: usize) -> Statement {
+        // A page statement gives one row more than its page.
+        let few = Query { count: limit.saturating_sub(1), ..query.clone() };
+        self.page_statement(plan, &few, &Densities::default())
+    }
+
+    /// Whether a condition of the plan lets the caller see this resource.
+    pub(crate) async fn sees(&self, plan: &AccessPlan, ty: TypeId, id: &str) -> Result<bool> {
+        let this = Criterion { params: Vec::new(), test: Test::Id(vec![id.into()]) };
+        let query = Query { types: vec![ty], criteria: vec![Condition::Criterion(this)], ..Query::default() };
+        Ok(!self.ids(plan, &query, 1).await?.is_empty())
+    }
+
+    fn page_statement(&self, plan: &AccessPlan, query: &Query, densities: &Densities) -> Statement {
+        remit_search::page(query, plan, &self.inner.registry, self.dialect(), densities)
+    }
+
+    /// How many rows the parts of a search have, counted to a bound; what is sparse leads.
+    async fn densities(&self, plan: &AccessPlan, query: &Query) -> Result<Densities> {
+        let Some(probe) = remit_search::probes(query, plan, &self.inner.registry, self.dialect()) else {
+            return Ok(Densities::default());
+        };
+        let mut counts = Vec::new();
+        for row in self.run(plan, &probe.statement).await? {
+            counts.extend(row.rest().into_iter().map(|value| match value {
+                Value::Int(n) => n,
+                _ => 0,
+            }));
+        }
+        Ok(probe.densities(&counts))
+    }
+
+    pub(crate) async fn run(&self, plan: &AccessPlan, statement: &Statement) -> Result<Vec<Row>> {
+        let mut args = Vec::with_capacity(statement.args.len());
+        for arg in &statement.args {
+            args.push(self.resolve(plan.tenant(), arg).await?);
+        }
+        self.inner.database.scan(&statement.sql, &args).await
+    }
+
+    async fn resolve(&self, tenant: i32, arg: &Arg) -> Result<Value> {
+        Ok(match arg {
+            Arg::Int(n) => Value::Int(*n),
+            Arg::Float(n) => Value::Real(*n),
+            Arg::Text(text) => Value::Text(text.clone()),
+            Arg::System(uri) => match self.inner.symbols.get(uri) {
+                Some(number) => Value::from(number),
+                None => {
+                    let sql = "select id from symbol where uri = $1";
+                    let number = self.number(sql, &[Value::from(uri.as_str())]).await?;
+                    if let Some(number) = number {
+                        self.inner.symbols.add([(uri.as_str().into(), number as i32)]);
+                    }
+                    Value::Int(number.unwrap_or(-1))
+                }
+            },
+            Arg::Target(ty, id) => {
+                let key = (tenant, *ty, id.as_str().into());
+                match self.inner.rids.get(&key) {
+                    Some(rid) => Value::Int(rid),
+                    None => {
+                        let sql = "select rid from resource where tenant = $1 and type = $2 and id = $3";
+                        let number = self.inner.number_of(*ty);
+                        let args = [Value::from(tenant), Value::from(number), Value::from(id.as_str())];
+                        let rid = self.number(sql, &args).await?;
+                        self.inner.rids.add(rid.map(|rid| (key, rid)));
+                        Value::Int(rid.unwrap_or(-1))
+                    }
+                }
+            }
+        })
+    }
+
+    async fn number(&self, sql: &str, args: &[Value]) -> Result<Option<i64>> {
+        let rows = self.inner.database.point(sql, args).await?;
+        rows.into_iter().next().map(|mut row| row.int()).transpose()
+    }
+
+    /// Columns: rid, type, id, version, updated_us, body, sort keys.
+    pub(crate) fn found(&self, mut row: Row) -> Result<Match> {
+        let rid = row.int()?;
+        let ty = self.inner.registry.type_numbered(row.int()? as i32);
+        let ty = ty.ok_or_else(|| Error::internal("a stored resource has a type that is not defined"))?;
+        let (id, version, updated_us) = (row.text()?, row.int()?, row.int()?);
+        let body = row.text_or_null()?.map(Bytes::from);
+        let mut keys: Vec<remit_search::Key> = row.rest().into_iter().map(key).collect();
+        keys.push(remit_search::Key::Int(rid));
+        Ok(Match { stored: Stored { ty, id, version, updated_us, body }, rid, keys })
+    }
+
+    pub(crate) fn dialect(&self) -> remit_search::Dialect {
+        match &self.inner.database {
+            Database::Sqlite(_) => remit_search::Dialect::Sqlite,
+            Database::Postgres(_) => remit_search::Dialect::Postgres,
+        }
+    }
+}
+
+/// The logical id in a row of a page statement.
+pub(crate) fn id_of(mut row: Row) -> Result<String> {
+    let (_rid, _type) = (row.int()?, row.int()?);
+    row.text()
+}
+
+fn key(value: Value) -> remit_search::Key {
+    match value {
+        Value::Null => remit_search::Key::Null,
+        Value::Int(n) => remit_search::Key::Int(n),
+        Value::Real(n) => remit_search::Key::Float(n),
+        Value::Text(text) => remit_search::Key::Text(text),
+    }
+}

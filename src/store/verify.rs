@@ -1,0 +1,250 @@
+//! Checking the index rows: every resource is indexed again and compared with what is stored.
+//!
+//! Rows of a resource are summed as hashes, because index tables are not kept by resource: one walk of
+//! each table, one walk of the resources, and a few bytes of memory for each.
+
+use crate::value::{Row, Value};
+use crate::{Database, Store};
+use remit_fhir::{Error, Kind, Result, json};
+use remit_search::{AccessPlan, IndexRows, extract};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct Verified {
+    /// Current resources that were indexed again.
+    pub resources: u64,
+    /// Index rows that they have.
+    pub rows: u64,
+    /// Resources (`Type/id`, with the tenant's number in front) whose index rows are not what they
+    /// should be, at most [`Verified::LISTED`] of them.
+    pub wrong: Vec<String>,
+    /// How many are wrong in all.
+    pub wrong_count: u64,
+}
+
+impl Verified {
+    /// More than these are counted only; a person looks at a few.
+    pub const LISTED: usize = 100;
+}
+
+/// Sum of the hashes of a resource's rows, and their number.
+type Sum = (u64, u32);
+
+/// One column of an index row as both sides can make it.
+#[derive(Clone, Copy, Hash)]
+enum Cell<'a> {
+    Int(i64),
+    Real(u64),
+    Text(&'a str),
+}
+
+fn hash<'a>(table: usize, cells: impl IntoIterator<Item = Cell<'a>>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    table.hash(&mut hasher);
+    cells.into_iter().for_each(|cell| cell.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// Tables with their columns after `rid`, in the order in which [`Expected`] hashes them.
+const TABLES: [(&str, &str); 9] = [
+    ("ix_token", "tenant, param, code, system"),
+    ("ix_reference", "tenant, param, target"),
+    ("ix_uri", "tenant, param, uri"),
+    ("ix_string", "tenant, param, norm, exact"),
+    ("ix_date", "tenant, param, low, high"),
+    ("ix_number", "tenant, param, low, high"),
+    ("ix_quantity", "tenant, param, low, high, system, code, canonical, canonical_low, canonical_high"),
+    ("ix_composite", "tenant, param, code, system, code2, system2, low, high, low2, high2"),
+    ("ix_position", "tenant, param, latitude, longitude"),
+];
+
+/// Numbers that turn texts of rows into what the tables hold.
+struct Expected {
+    symbols: HashMap<String, i64>,
+    rids: HashMap<(i64, i64, String), i64>,
+}
+
+impl Expected {
+    fn symbol(&self, uri: &str) -> Cell<'static> {
+        Cell::Int(if uri.is_empty() { 0 } else { self.symbols.get(uri).copied().unwrap_or(-1) })
+    }
+
+    fn sum(&self, store: &Store, tenant: i64, rows: &IndexRows) -> Sum {
+        let mut sum: Sum = (0, 0);
+        let mut add = |table: usize, param: i32, rest: &[Cell<'_>]| {
+            let key = [Cell::Int(tenant), Cell::Int(param.into())];
+            sum = (sum.0.wrapping_add(hash(table, key.into_iter().chain(rest.iter().copied()))), sum.1 + 1);
+        };
+        let real = |r: remit_search::Real| Cell::Real(r.0.to_bits());
+        for r in &rows.tokens {
+            add(0, r.param, &[Cell::Text(&r.code), self.symbol(&r.system)]);
+        }
+        for r in &rows.references {
+            let key = (tenant, i64::from(store.inner.number_of(r.ty)), r.id.to_string());
+            add(1, r.param, &[Cell::Int(self.rids.get(&key).copied().unwrap_or(-1))]);
+        }
+        for r in &rows.uris {
+            add(2, r.param, &[Cell::Text(&r.uri)]);
+        }
+        for r in &rows.strings {
+            add(3, r.param, &[Cell::Text(&r.norm), Cell::Text(&r.exact)]);
+        }
+        for r in &rows.dates {
+            add(4, r.param, &[Cell::Int(r.low), Cell::Int(r.high)]);
+        }
+        for r in &rows.numbers {
+            add(5, r.param, &[real(r.low), real(r.high)]);
+        }
+        for r in &rows.quantities {
+            let cells = [
+                real(r.low),
+                real(r.high),
+                self.symbol(&r.system),
+                Cell::Text(&r.code),
+                self.symbol(&r.canonical),
+                real(r.canonical_low),
+                real(r.canonical_high),
+            ];
+            add(6, r.param, &cells);
+        }
+        for r in &rows.composites {
+            let (first, second) = (self.symbol(&r.system), self.symbol(&r.system2));
+            let ranges = (real(r.low), real(r.high), real(r.low2), real(r.high2));
+            let (code, code2) = (Cell::Text(&r.code), Cell::Text(&r.code2));
+            add(7, r.param, &[code, first, code2, second, ranges.0, ranges.1, ranges.2, ranges.3]);
+        }
+        for r in &rows.positions {
+            add(8, r.param, &[real(r.latitude), real(r.longitude)]);
+        }
+        sum
+    }
+}
+
+impl Store {
+    /// Indexes every current resource of every tenant again and compares. The plan must be a system
+    /// plan. `public_url` is the one that the server was given, or empty. Writes that are made meanwhile can look wrong; run it on a quiet server.
+    pub async fn verify(
+        &self,
+        plan: &AccessPlan,
+        public_url: &str,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Verified> {
+        if plan.reason().is_none() {
+            return Err(Error::new(Kind::Forbidden, "Only the server itself may check the index."));
+        }
+        let bases = self.bases(public_url).await?;
+        let mut sums = self.stored_sums().await?;
+        let expected = self.expected().await?;
+        let mut verified = Verified::default();
+        let mut after = 0;
+        loop {
+            let rows = self.some_resources(after).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for mut row in rows {
+                let (rid, tenant, number, id) = (row.int()?, row.int()?, row.int()?, row.text()?);
+                after = rid;
+                let Some(ty) = self.inner.registry.type_numbered(number as i32) else { continue };
+                let sum = match row.text_or_null()? {
+                    Some(text) => {
+                        let document = json::parse(text)?;
+                        let rows = extract(
+                            document.root(),
+                            ty,
+                            &self.inner.registry,
+                            bases.get(&tenant).map_or("", String::as_str),
+                        )?;
+                        verified.resources += 1;
+                        verified.rows += rows.len() as u64;
+                        expected.sum(self, tenant, &rows)
+                    }
+                    None => (0, 0),
+                };
+                if sums.remove(&rid).unwrap_or_default() != sum {
+                    let name = self.inner.registry.definitions().name(ty);
+                    verified.note(format!("{tenant}: {name}/{id}"));
+                }
+            }
+            progress(verified.resources);
+        }
+        sums.keys().for_each(|rid| verified.note(format!("rows of {rid}, which is no resource")));
+        Ok(verified)
+    }
+
+    /// The FHIR base of each tenant; none without a public URL.
+    async fn bases(&self, public_url: &str) -> Result<HashMap<i64, String>> {
+        if public_url.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let tenants = self.tenants().await?.into_iter();
+        Ok(tenants.map(|t| (t.id.into(), format!("{public_url}{}", t.path()))).collect())
+    }
+
+    async fn some_resources(&self, after: i64) -> Result<Vec<Row>> {
+        /// Resources read at once.
+        const PAGE: i64 = 1000;
+        let body = self.inner.database.body("r");
+        let sql = format!(
+            "select r.rid, r.tenant, r.type, r.id, {body} from resource r where r.rid > $1 order by r.rid limit $2"
+        );
+        self.inner.database.scan(&sql, &[Value::Int(after), Value::Int(PAGE)]).await
+    }
+
+    async fn expected(&self) -> Result<Expected> {
+        let mut symbols = HashMap::new();
+        self.each("select id, uri from symbol", |mut row| {
+            let id = row.int()?;
+            symbols.insert(row.text()?, id);
+            Ok(())
+        })
+        .await?;
+        let mut rids = HashMap::new();
+        self.each("select rid, tenant, type, id from resource", |mut row| {
+            let rid = row.int()?;
+            rids.insert((row.int()?, row.int()?, row.text()?), rid);
+            Ok(())
+        })
+        .await?;
+        Ok(Expected { symbols, rids })
+    }
+
+    async fn stored_sums(&self) -> Result<HashMap<i64, Sum>> {
+        let mut sums: HashMap<i64, Sum> = HashMap::new();
+        for (table, (name, columns)) in TABLES.iter().enumerate() {
+            self.each(&format!("select rid, {columns} from {name}"), |mut row| {
+                let rid = row.int()?;
+                let values = row.rest();
+                let cells = values.iter().map(|value| match value {
+                    Value::Null => Cell::Text(""),
+                    Value::Int(n) => Cell::Int(*n),
+                    Value::Real(n) => Cell::Real(n.to_bits()),
+                    Value::Text(text) => Cell::Text(text),
+                });
+                let sum = sums.entry(rid).or_default();
+                *sum = (sum.0.wrapping_add(hash(table, cells)), sum.1 + 1);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(sums)
+    }
+
+    async fn each(&self, sql: &str, visit: impl FnMut(Row) -> Result<()> + Send) -> Result<()> {
+        match &self.inner.database {
+            Database::Sqlite(sqlite) => sqlite.each(sql, visit).await,
+            Database::Postgres(postgres) => postgres.each(sql, visit).await,
+        }
+    }
+}
+
+impl Verified {
+    fn note(&mut self, what: String) {
+        self.wrong_count += 1;
+        if self.wrong.len() < Verified::LISTED {
+            self.wrong.push(what);
+        }
+    }
+}
