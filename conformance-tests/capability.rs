@@ -72,6 +72,11 @@ impl Walk<'_> {
                 let status = self.client.put(&target, &body).status;
                 self.check(format!("PUT {target}"), status, &[201]);
             }
+            if ty == "SearchParameter" {
+                // Two of one meaning would clash.
+                body["code"] = json!("walk-two");
+                body["url"] = json!("http://example.org/walk-two");
+            }
             if says("create") {
                 let status = self.client.post(ty, &body).status;
                 self.check(format!("POST {ty}"), status, &[201]);
@@ -104,6 +109,14 @@ impl Walk<'_> {
                 if !fits {
                     self.faults.push(format!("GET {target}: {}: {}", answer.status, answer.text()));
                 }
+            }
+        }
+        for (member, name) in [("searchInclude", "_include"), ("searchRevInclude", "_revinclude")] {
+            let all: Vec<_> = items(resource, member).filter_map(Value::as_str).collect();
+            // As many as one search may have.
+            for some in all.chunks(16) {
+                let includes: String = some.iter().map(|value| format!("&{name}={value}")).collect();
+                self.get(&format!("{ty}?_count=1{includes}"), &[200]);
             }
         }
         if says("delete") && example.is_some() {
@@ -141,6 +154,19 @@ fn every_line_of_the_capability_statement_holds() {
         for resource in resources {
             let ty = resource["type"].as_str().expect("a type");
             walk.resource(resource, examples.get(ty));
+        }
+        for parameter in items(rest, "searchParam") {
+            let name = parameter["name"].as_str().expect("a name");
+            let target = match name {
+                "_filter" => "Patient?_filter=gender%20eq%20male&_count=1".to_owned(),
+                "_has" => "Patient?_has:Observation:patient:status=final&_count=1".to_owned(),
+                _ => {
+                    let value = sample(parameter["type"].as_str().expect("a type"));
+                    let value = if name == "_list" { "none" } else { value };
+                    format!("?{name}={value}&_count=1")
+                }
+            };
+            walk.get(&target, &[200]);
         }
         for interaction in codes(rest, "interaction", "code") {
             match interaction {

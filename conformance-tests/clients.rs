@@ -1,5 +1,6 @@
-//! Real clients, unmodified, against the server: fhirpy (Python) and fhir-kit-client (JavaScript).
-//! Each script makes a round of writes, reads, searches and pages, and fails when an answer is not what
+//! Real clients, unmodified, against the server: fhirpy (Python), fhir-kit-client (JavaScript) and the
+//! client of fhir-sdk (Rust).
+//! Each makes a round of writes, reads, searches and pages, and fails when an answer is not what
 //! its library expects.
 
 use crate::database::Database;
@@ -45,6 +46,22 @@ fn fhir_kit_client_works() {
     run("fhir-kit-client", Command::new("node").args(["-e", &probe]), &mut |base| {
         let mut command = Command::new("node");
         command.arg(folder().join("fhir_kit_client.mjs")).arg(base).args(&package);
+        command
+    });
+}
+
+/// Its models take minutes to compile, so it is run when REMIT_TEST_FHIR_SDK names the program:
+/// `cargo build --manifest-path conformance-tests/clients/fhir-sdk/Cargo.toml`.
+#[test]
+fn fhir_sdk_works() {
+    let Some(program) = std::env::var_os("REMIT_TEST_FHIR_SDK") else {
+        eprintln!("SKIPPED: fhir-sdk is not built; REMIT_TEST_FHIR_SDK names its program.");
+        return;
+    };
+    run("fhir-sdk", Command::new("test").arg("-x").arg(&program), &mut |base| {
+        let mut command = Command::new(&program);
+        // Its URLs are joined to the base, which therefore ends in a slash.
+        command.arg(format!("{base}/"));
         command
     });
 }

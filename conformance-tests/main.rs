@@ -12,6 +12,7 @@
 //! | `REMIT_TEST_POSTGRES` | address of an existing PostgreSQL server whose user may make databases |
 //! | `REMIT_TEST_SKIP_POSTGRES=1` | leaves PostgreSQL out, loudly |
 
+mod access;
 mod capability;
 mod clients;
 mod commands;
@@ -22,12 +23,14 @@ mod data;
 mod database;
 mod disk_full;
 mod examples;
+mod graphql;
 mod gross_collection;
 mod hostile;
 mod http;
 mod limits;
 mod outage;
 mod privacy;
+mod reindex;
 mod revenue;
 mod server;
 mod suite;
@@ -35,3 +38,4 @@ mod suites;
 mod synthea;
 mod tidy;
 mod two_nodes;
+mod words;

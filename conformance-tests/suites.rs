@@ -22,7 +22,8 @@ fn tenant(name: &str) -> String {
 
 fn run_all(kind: Kind) {
     let Some(database) = Database::new(kind) else { return };
-    let server = Server::start(&database, &[]);
+    // Words of all texts, so that suites can search for them; `words.rs` has the other settings.
+    let server = Server::start(&database, &["--index-text", "content"]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance-tests/suites");
     let mut paths = Vec::new();
     files(&root, &mut paths);

@@ -18,6 +18,19 @@ fn two_nodes_start_at_once_on_an_empty_database() {
             reader.get(&format!("Patient/p{n}")).expect(200);
             assert_eq!(reader.count("Patient?gender=male"), n + 1);
         }
+        // What one node has worked out of a value set is old when the other changes it.
+        for n in 0..10 {
+            let (writer, reader) = if n % 2 == 0 { (&mut one, &mut two) } else { (&mut two, &mut one) };
+            let code = if n % 3 == 0 { "male" } else { "female" };
+            let system = "http://hl7.org/fhir/administrative-gender";
+            let include = json!([{ "system": system, "concept": [{ "code": code }] }]);
+            let value_set = json!({ "resourceType": "ValueSet", "id": "v", "url": "urn:v", "status": "active",
+                "compose": { "include": include } });
+            writer.put("ValueSet/v", &value_set);
+            let expected = if n % 3 == 0 { 10 } else { 0 };
+            assert_eq!(reader.count("Patient?gender:in=urn:v"), expected, "change {n}");
+            assert_eq!(writer.count("Patient?gender:in=urn:v"), expected, "change {n}");
+        }
         // Both may change the same resource; the version tells who was first.
         let headers = [("Content-Type", "application/fhir+json"), ("If-Match", "W/\"1\"")];
         let text = body(0).to_string();

@@ -2,9 +2,10 @@
 
 mod evaluate;
 mod feed;
+mod reindex;
 mod verify;
 
-use crate::operation::Operations;
+use crate::operation::{self, Operations};
 use remit_fhir::{Error, Result};
 use remit_mart::Mart;
 use remit_sof::View;
@@ -12,6 +13,7 @@ use remit_spec::Definitions;
 use remit_store::{Config, DatabaseUrl, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 pub use feed::Feed;
 pub use verify::verify_mart;
@@ -25,6 +27,8 @@ pub struct App {
     pub mart: Arc<Mart>,
     /// Keeps the mart in step.
     pub feed: Feed,
+    /// Wakes the work on jobs.
+    jobs: Arc<Notify>,
 }
 
 impl App {
@@ -34,14 +38,19 @@ impl App {
         let store = Store::open(config).await?;
         let mart = Arc::new(open_mart(&store, config, folder).await?);
         let feed = Feed::start(store.clone(), mart.clone());
-        Ok(App { store, mart, feed })
+        Ok(App { store, mart, feed, jobs: Arc::default() })
     }
 }
 
 impl App {
     /// The operations that this server has.
     pub fn operations(&self) -> Result<Operations> {
-        Operations::new(Definitions::r4(), vec![self.evaluate_measure()])
+        let mut all = vec![self.evaluate_measure(), self.reindex()];
+        all.extend(operation::everything());
+        all.extend(operation::meta());
+        all.push(operation::lastn());
+        all.push(operation::graphql());
+        Operations::new(Definitions::r4(), all)
     }
 
     /// Writes what makes the next start quick. Nothing is lost without it.

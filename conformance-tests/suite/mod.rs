@@ -17,7 +17,8 @@
 //! Targets are relative to the FHIR base of the suite's own tenant; `//health/live` is relative to the
 //! server. `$base` is that base. A body without `Content-Type` is sent as FHIR JSON. Headers that are
 //! not named are not looked at; `Name: $absent` says that there must be none. Without an expected body
-//! none is compared. `pattern.rs` and `body.rs` say how texts and bodies are compared.
+//! none is compared. A GET that is answered with 202 where another status is expected asks for work in
+//! the background, and is sent again until that is done. `pattern.rs` and `body.rs` say how texts and bodies are compared.
 
 mod body;
 mod pattern;
@@ -26,6 +27,11 @@ use crate::http::{Client, Response};
 use pattern::Names;
 use std::fmt::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long work in the background may take, and how often it is asked for.
+const WORK_TIMEOUT: Duration = Duration::from_secs(60);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A suite as it stands in its file.
 pub(crate) struct Suite {
@@ -139,8 +145,16 @@ impl Exchange {
             headers.push(("Content-Type".into(), "application/fhir+json".into()));
         }
         let headers: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let answer = client.send(&self.method, &target, &headers, body.as_bytes());
-        let answer = answer.map_err(|e| format!("{} {target}: {e}", self.method))?;
+        let until = Instant::now() + WORK_TIMEOUT;
+        let answer = loop {
+            let answer = client.send(&self.method, &target, &headers, body.as_bytes());
+            let answer = answer.map_err(|e| format!("{} {target}: {e}", self.method))?;
+            let is_working = answer.status == 202 && self.status != 202 && self.method == "GET";
+            if !is_working || Instant::now() > until {
+                break answer;
+            }
+            std::thread::sleep(ASK_AGAIN);
+        };
         self.compare(&answer, names, faults);
         Ok(())
     }

@@ -8,5 +8,5 @@ fuzz_target!(|bytes: &[u8]| {
     let limits = remit_xml::Limits::default();
     let Ok(converted) = remit_xml::convert(bytes, Definitions::r4(), &limits) else { return };
     let Ok(document) = remit_fhir::json::parse(converted.json) else { panic!("what is converted is JSON") };
-    let _ = remit_xml::from_json(document.root(), Definitions::r4(), &mut Vec::new());
+    let _ = remit_xml::from_json(document.root(), Definitions::r4(), remit_xml::Layout::Pretty, &mut Vec::new());
 });

@@ -36,6 +36,7 @@ create table resource (
 ) with (fillfactor = 90);
 create unique index resource_id on resource (tenant, type, id);
 create index resource_live on resource (tenant, type, rid) where deleted = 0;
+create index resource_tenant on resource (tenant, rid) where deleted = 0;
 create index resource_updated on resource (tenant, type, updated_us, rid) where deleted = 0;
 
 create table history (
@@ -77,6 +78,7 @@ create table ix_reference (
   target bigint not null, rid bigint not null, tenant integer not null, param integer not null
 );
 create index ix_reference_value on ix_reference (tenant, param, target, rid);
+create index ix_reference_rid on ix_reference (tenant, param, rid, target);
 
 create table ix_uri (
   rid bigint not null, tenant integer not null, param integer not null, uri text collate "C" not null
@@ -127,6 +129,11 @@ create table ix_position (
 );
 create index ix_position_rid on ix_position (tenant, param, rid);
 create index ix_position_value on ix_position (tenant, param, latitude, longitude, rid);
+
+create table ix_text (
+  rid bigint not null, tenant integer not null, param integer not null, norm text collate "C" not null
+);
+create index ix_text_value on ix_text (tenant, param, norm, rid);
 
 insert into tenant (name, created_us) values ('default', 0);
 

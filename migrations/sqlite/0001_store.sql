@@ -34,6 +34,7 @@ create table resource (
 ) strict;
 create unique index resource_id on resource (tenant, type, id);
 create index resource_live on resource (tenant, type, rid) where deleted = 0;
+create index resource_tenant on resource (tenant, rid) where deleted = 0;
 create index resource_updated on resource (tenant, type, updated_us, rid) where deleted = 0;
 
 -- Versions that are no longer current. A deletion has no body.
@@ -74,6 +75,8 @@ create table ix_reference (
   target integer not null, rid integer not null,
   primary key (tenant, param, target, rid)
 ) strict, without rowid;
+-- Chains and _has go from a resource to what it refers to.
+create index ix_reference_rid on ix_reference (tenant, param, rid, target);
 
 create table ix_uri (
   tenant integer not null, param integer not null,
@@ -133,6 +136,13 @@ create table ix_position (
   primary key (tenant, param, rid, latitude, longitude)
 ) strict, without rowid;
 create index ix_position_value on ix_position (tenant, param, latitude, longitude, rid);
+
+-- Texts beside codes, identifiers and references: folded words with one blank between them.
+create table ix_text (
+  tenant integer not null, param integer not null,
+  norm text not null, rid integer not null,
+  primary key (tenant, param, norm, rid)
+) strict, without rowid;
 
 insert into tenant (name, created_us) values ('default', 0);
 

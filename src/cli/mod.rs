@@ -16,6 +16,7 @@ mod verify;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use remit_fhir::{Error, Kind, Result};
+use remit_search::TextLevel;
 use remit_store::{Config, DatabaseUrl, Store};
 use std::process::ExitCode;
 
@@ -81,6 +82,20 @@ pub(crate) struct DatabaseArgs {
     /// Connections to the database (SQLite: that read, 4; PostgreSQL: all, 16)
     #[arg(long, env = "REMIT_CONNECTIONS", value_name = "N")]
     pub(crate) connections: Option<usize>,
+    /// Which words are indexed for searches: of narratives (_text), or of all texts (_content). A new
+    /// choice needs a $reindex; without one it stays as it is, in a new database: narrative
+    #[arg(long, env = "REMIT_INDEX_TEXT", value_enum, value_name = "WHICH")]
+    pub(crate) index_text: Option<IndexText>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum IndexText {
+    /// None
+    None,
+    /// Those of narratives
+    Narrative,
+    /// Those of all texts, which makes writing slower
+    Content,
 }
 
 impl DatabaseArgs {
@@ -90,6 +105,11 @@ impl DatabaseArgs {
         if let Some(connections) = self.connections {
             config.connections = connections.max(1);
         }
+        config.text = self.index_text.map(|which| match which {
+            IndexText::None => TextLevel::None,
+            IndexText::Narrative => TextLevel::Narrative,
+            IndexText::Content => TextLevel::Content,
+        });
         Ok(config)
     }
 

@@ -114,6 +114,7 @@ pub(super) async fn start(args: &ServeArgs) -> Result<(TcpListener, App)> {
 
 /// Serves until the process is told to stop.
 pub(super) async fn serve(app: App, listener: TcpListener, args: &ServerArgs) -> Result<()> {
+    app.work(args.public_url.as_deref());
     let state = AppState::new(
         app.store.clone(),
         args.settings(),

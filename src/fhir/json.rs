@@ -17,6 +17,37 @@ pub use splice::{Splice, insert_member, quote, remove_item, remove_member, set_m
 
 use bytes::Bytes;
 
+/// Text that loses the white space between its tokens, and nodes that move with it.
+struct Compact<'t> {
+    text: &'t [u8],
+    at: usize,
+    out: Vec<u8>,
+}
+
+impl Compact<'_> {
+    /// Copies a token, up to `end`.
+    fn copy(&mut self, end: usize) {
+        self.out.extend_from_slice(&self.text[self.at..end]);
+        self.at = end;
+    }
+
+    /// Copies what stands between tokens; closes the objects and arrays that end there.
+    fn between(&mut self, end: usize, nodes: &mut [node::Raw], open: &mut Vec<usize>) {
+        for &byte in &self.text[self.at..end] {
+            if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                continue;
+            }
+            self.out.push(byte);
+            if matches!(byte, b'}' | b']')
+                && let Some(closed) = open.pop()
+            {
+                nodes[closed].end = self.out.len() as u32;
+            }
+        }
+        self.at = end;
+    }
+}
+
 /// A parsed JSON text. Cloning is cheap for the text and copies the tape.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -64,10 +95,24 @@ impl Document {
         if self.compact {
             return self;
         }
-        let mut text = Vec::with_capacity(self.text.len());
-        self.root().write_compact(&mut text);
-        // The tape's offsets move with the white space; a second pass is cheaper than bookkeeping.
-        parse(Bytes::from(text)).unwrap_or(self)
+        let Document { text, mut nodes, duplicates, .. } = self;
+        let mut compact = Compact { text: &text, at: 0, out: Vec::with_capacity(text.len()) };
+        let mut open: Vec<usize> = Vec::new();
+        for n in 0..nodes.len() {
+            let raw = nodes[n];
+            compact.between(raw.start as usize, &mut nodes, &mut open);
+            nodes[n].start = compact.out.len() as u32;
+            if matches!(raw.kind, ValueKind::Array | ValueKind::Object) {
+                open.push(n);
+                compact.copy(raw.start as usize + 1);
+            } else {
+                compact.copy(raw.end as usize);
+                nodes[n].end = compact.out.len() as u32;
+            }
+        }
+        compact.between(text.len(), &mut nodes, &mut open);
+        let out = Bytes::from(compact.out);
+        Document { text: out, nodes, duplicates, compact: true }
     }
 
     /// Line and column, both from 1 and in characters, of a byte offset.

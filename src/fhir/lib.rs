@@ -4,6 +4,7 @@
 //! A resource stays the text that a client sent. Nothing here knows what types exist; that is the
 //! business of the `spec` room.
 
+pub mod base64;
 pub mod date;
 mod error;
 mod issue;

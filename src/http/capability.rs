@@ -9,14 +9,15 @@ use crate::rest::capability::{Mode, Server, statement};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use remit_fhir::Result;
+use remit_xml::Layout;
 use std::collections::HashMap;
 
 /// Statements kept. The address of the server is a part of them and, where none is configured, comes
 /// from the request, so their number must have a bound.
 const MAX_KEPT: usize = 32;
 
-/// Address, mode and format of a statement.
-type Key = (Box<str>, Mode, Format);
+/// Address, mode and format of a statement, and the count of changes of the tenant's search parameters.
+type Key = (Box<str>, Mode, Format, i64);
 
 /// The statements that were asked for.
 #[derive(Debug, Default)]
@@ -25,8 +26,9 @@ pub(super) struct Cache {
 }
 
 /// The statement of the endpoint at `cx.base`.
-pub(super) fn capability(app: &App, cx: &Context<'_>, mode: Mode, format: Format) -> Result<Bytes> {
-    let key = (Box::from(cx.base), mode, format);
+pub(super) async fn capability(app: &App, cx: &Context<'_>, mode: Mode, format: Format) -> Result<Bytes> {
+    let epoch = app.store.current_registry(cx.plan.tenant()).await?.epoch();
+    let key = (Box::from(cx.base), mode, format, epoch);
     if let Some(text) = app.capabilities.kept.lock().get(&key) {
         return Ok(text.clone());
     }
@@ -34,7 +36,7 @@ pub(super) fn capability(app: &App, cx: &Context<'_>, mode: Mode, format: Format
     let json = statement(cx, &Server { operations: &operations, started_us: app.started_us }, mode);
     let text = match format {
         Format::Json => json,
-        Format::Xml => to_xml(cx.defs, json)?,
+        Format::Xml => to_xml(cx.defs, json, Layout::Compact)?,
     };
     let mut kept = app.capabilities.kept.lock();
     if kept.len() >= MAX_KEPT {

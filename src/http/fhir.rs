@@ -3,6 +3,7 @@
 
 use super::access::Tenant;
 use super::ask::{self, Ask, text};
+use super::binary;
 use super::body::{Received, blocking, receive};
 use super::capability::capability;
 use super::format::{Content, Format};
@@ -56,6 +57,13 @@ struct Call<'r> {
     pairs: Vec<Pair>,
     headers: &'r HeaderMap,
     handling: Handling,
+    /// A Binary is asked for, and not in a format of FHIR.
+    is_native: bool,
+}
+
+/// The value of a parameter.
+fn of_name<'p>(pairs: &'p [Pair], name: &str) -> Option<&'p str> {
+    pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// Answers a request to a FHIR endpoint.
@@ -103,8 +111,17 @@ async fn answer(
         // The error is told in the format of the header at least; a fault in that one adds nothing.
         let _ = ask.read(&parts.headers, &[]);
     })?;
-    ask.read(&parts.headers, &pairs)?;
-    let route = Route::parse(app.defs, endpoint.rest)?;
+    let asked = ask.read(&parts.headers, &pairs);
+    let route = Route::parse(app.defs, endpoint.rest);
+    // The content of a Binary may be of any type.
+    let is_native = route
+        .as_ref()
+        .is_ok_and(|route| binary::wants_native(app.defs, route, &parts.headers, of_name(&pairs, "_format")));
+    match asked {
+        Err(error) if !(is_native && error.kind == Kind::NotAcceptable) => return Err(error),
+        _ => {}
+    }
+    let route = route?;
     note.route(app, &route, &parts.method);
     let tenant = app.tenants.find(&app.store, endpoint.tenant).await?;
     if !route.methods().contains(&parts.method.as_str()) {
@@ -115,7 +132,7 @@ async fn answer(
         Context { store: &app.store, plan: &tenant.plan, defs: app.defs, base: &base, settings: &app.rules };
     let handling = ask.prefer.handling.unwrap_or_default();
     let (method, headers) = (&parts.method, &parts.headers);
-    let call = Call { app, cx, method, route, query, pairs, headers, handling };
+    let call = Call { app, cx, method, route, query, pairs, headers, handling, is_native };
     match *method {
         Method::GET | Method::HEAD => in_time(app, call.get(ask)).await,
         Method::DELETE => {
@@ -188,7 +205,7 @@ impl Call<'_> {
         match &self.route {
             Route::Metadata => return self.metadata(ask).await,
             // The hot path: nothing but the resource is asked for.
-            Route::Instance(ty, id) if self.pairs.is_empty() => {
+            Route::Instance(ty, id) if self.pairs.is_empty() && !self.is_native => {
                 let answer = rest::read(cx, *ty, id, &ask::held(self.headers)?).await?;
                 return Ok(respond::answer(self.app, ask, cx, answer).await);
             }
@@ -206,21 +223,26 @@ impl Call<'_> {
             self.handling,
         );
         let answer = answer.await?;
+        if self.is_native
+            && let Some(native) = binary::native(self.headers, &answer)?
+        {
+            return Ok(respond::native(ask, cx, &answer, native));
+        }
         Ok(respond::answer(self.app, ask, cx, answer).await)
     }
 
     async fn metadata(&self, ask: &Ask) -> Result<Response<Body>> {
-        let mode = self.pairs.iter().find(|(name, _)| name == "mode").map(|(_, value)| value.as_str());
+        let mode = of_name(&self.pairs, "mode");
         let mode = mode.map_or(Ok(Mode::Full), Mode::parse)?;
         let mut subset = Subset::default();
         for (name, value) in &self.pairs {
             subset.take(name, value)?;
         }
-        if subset.is_whole() && !(ask.is_pretty && ask.format == Format::Json) {
-            let text = capability(self.app, &self.cx, mode, ask.format)?;
+        if subset.is_whole() && !ask.is_pretty {
+            let text = capability(self.app, &self.cx, mode, ask.format).await?;
             return Ok(respond::ready(self.app, ask, text).await);
         }
-        let text = subset.of(self.app.defs, &capability(self.app, &self.cx, mode, Format::Json)?)?;
+        let text = subset.of(self.app.defs, &capability(self.app, &self.cx, mode, Format::Json).await?)?;
         Ok(respond::answer(self.app, ask, &self.cx, Answer::of(text)).await)
     }
 
@@ -231,17 +253,25 @@ impl Call<'_> {
             Route::Type(ty) => {
                 rest::delete_conditional(&self.cx, *ty, &self.criteria(), if_match.as_ref()).await
             }
+            Route::Job(id) => rest::end_job(&self.cx, id).await,
             route => Err(not_allowed(self.method, route)),
         }
     }
 
     async fn with_body(&self, ask: &Ask, received: Received) -> Result<Response<Body>> {
+        if let Some(uploaded) = self.upload(&received.bytes)? {
+            let answer = in_time(self.app, self.store(ask, uploaded)).await?;
+            return Ok(respond::write(self.app, ask, &self.cx, answer).await);
+        }
         let content = Content::parse(text(self.headers, CONTENT_TYPE, "Content-Type")?)?;
         let is_search =
             matches!(self.route, Route::SystemSearch | Route::TypeSearch(_) | Route::CompartmentSearch(..));
         let is_operation = matches!(
             self.route,
-            Route::SystemOperation(_) | Route::TypeOperation(..) | Route::InstanceOperation(..)
+            Route::SystemOperation(_)
+                | Route::TypeOperation(..)
+                | Route::InstanceOperation(..)
+                | Route::VersionOperation(..)
         );
         let bytes = received.bytes.clone();
         if is_search || (is_operation && (bytes.is_empty() || content == Content::Form)) {
@@ -256,7 +286,10 @@ impl Call<'_> {
             return Ok(respond::answer(self.app, &ask, &self.cx, answer).await);
         }
         if is_operation {
-            let document = document(self.app, content, bytes).await?;
+            let document = match content {
+                Content::Graphql => graphql(&bytes)?,
+                _ => document(self.app, content, bytes).await?,
+            };
             let (method, held) = (operation::Method::Post, Held::default());
             let work = perform(
                 self.app,
@@ -289,12 +322,28 @@ impl Call<'_> {
         }
     }
 
+    /// The Binary that the body is the content of.
+    fn upload(&self, bytes: &Bytes) -> Result<Option<Document>> {
+        let is_write = matches!(self.route, Route::Type(_) | Route::Instance(..));
+        if *self.method == Method::PATCH || !is_write || !binary::is_binary(self.app.defs, &self.route) {
+            return Ok(None);
+        }
+        let id = match &self.route {
+            Route::Instance(_, id) => Some(id.clone()),
+            _ => None,
+        };
+        binary::upload(self.headers, id.as_deref(), bytes)
+    }
+
     async fn write(&self, ask: &Ask, content: Content, bytes: Bytes) -> Result<Answer> {
-        let cx = &self.cx;
         if *self.method == Method::PATCH {
             return self.patch(content, bytes).await;
         }
-        let body = document(self.app, content, bytes).await?;
+        self.store(ask, document(self.app, content, bytes).await?).await
+    }
+
+    async fn store(&self, ask: &Ask, body: Document) -> Result<Answer> {
+        let cx = &self.cx;
         let if_match = self.tags(IF_MATCH, "If-Match")?;
         let if_none_match = self.tags(IF_NONE_MATCH, "If-None-Match")?;
         match (&self.route, self.method) {
@@ -323,6 +372,7 @@ impl Call<'_> {
             Content::JsonPatch => Patch::Json(parse_json(bytes).await?),
             Content::Resource(_) => Patch::FhirPath(document(self.app, content, bytes).await?),
             Content::Form => return Err(super::format::unsupported("A form is no patch.")),
+            Content::Graphql => return Err(super::format::unsupported("A GraphQL query is no patch.")),
         };
         let if_match = self.tags(IF_MATCH, "If-Match")?;
         match &self.route {
@@ -348,7 +398,17 @@ impl Call<'_> {
                 rest::Method::Post => operation::Method::Post,
                 _ => operation::Method::Get,
             };
-            perform(self.app, &self.cx, method, &route, &pairs, request.body, &held, self.handling).await
+            let answer =
+                perform(self.app, &self.cx, method, &route, &pairs, request.body, &held, self.handling)
+                    .await?;
+            match answer.content_type {
+                None => Ok(answer),
+                Some(_) => Err(Error::new(
+                    Kind::Unprocessable,
+                    "The answer to this request is no resource and cannot stand in a Bundle; send it by itself.",
+                )
+                .coded(remit_fhir::IssueType::NotSupported)),
+            }
         })
     }
 
@@ -386,7 +446,8 @@ async fn perform(
         Route::SystemOperation(name) => (name, Target::System),
         Route::TypeOperation(ty, name) => (name, Target::Type(*ty)),
         Route::InstanceOperation(ty, id, name) => (name, Target::Instance(*ty, id)),
-        Route::Metadata => return capability(app, cx, Mode::Full, Format::Json).map(Answer::of),
+        Route::VersionOperation(ty, id, version, name) => (name, Target::Version(*ty, id, version)),
+        Route::Metadata => return capability(app, cx, Mode::Full, Format::Json).await.map(Answer::of),
         _ if method == operation::Method::Get => return rest::get(cx, route, pairs, held, handling).await,
         _ => return rest::searched(cx, route, pairs, handling).await,
     };
@@ -412,10 +473,19 @@ async fn document(app: &App, content: Content, bytes: Bytes) -> Result<Document>
             blocking(len, work).await
         }
         Content::JsonPatch => Err(super::format::unsupported("A JSON Patch is sent with the method PATCH.")),
+        Content::Graphql => {
+            Err(super::format::unsupported("A GraphQL query is sent to $graphql and nowhere else."))
+        }
         Content::Form => Err(super::format::unsupported(
             "A form is sent to _search only; a resource is sent as JSON or XML.",
         )),
     }
+}
+
+/// A GraphQL query by itself, as the JSON that it stands for.
+fn graphql(bytes: &Bytes) -> Result<Document> {
+    let query = std::str::from_utf8(bytes).map_err(|_| Error::invalid("The query is not UTF-8."))?;
+    Ok(json::parse(format!("{{\"query\":{}}}", json::quote(query)))?)
 }
 
 async fn parse_json(bytes: Bytes) -> Result<Document> {

@@ -2,7 +2,7 @@
 //! (<https://hl7.org/fhir/R4/http.html#mime-type>, RFC 9110 §12.5.1).
 //!
 //! `_format` goes before `Accept`. Both know the FHIR types, the general ones and the short names; a
-//! `fhirVersion` other than 4.0 is not given.
+//! `fhirVersion` other than 4.0, or 4.3 (R4B), is not given.
 
 use remit_fhir::{Error, Kind, Result};
 
@@ -25,7 +25,7 @@ impl Format {
     }
 
     /// The format of a media type without parameters, or of a short name of `_format`.
-    fn named(name: &str) -> Option<Format> {
+    pub(super) fn named(name: &str) -> Option<Format> {
         const JSON: [&str; 4] = ["application/fhir+json", "application/json", "text/json", "json"];
         const XML: [&str; 4] = ["application/fhir+xml", "application/xml", "text/xml", "xml"];
         // The names of drafts before R3, which clients still send.
@@ -40,6 +40,18 @@ impl Format {
             None
         }
     }
+}
+
+/// The format that a media type names which is FHIR's own.
+pub(super) fn fhir_named(name: &str) -> Option<Format> {
+    let is_own = name.len() > 12 && (name.contains("/fhir+") || name.ends_with("+fhir"));
+    is_own.then(|| Format::named(name)).flatten()
+}
+
+/// The media ranges of an `Accept` that are wanted at all, without their parameters.
+pub(super) fn ranges(accept: &str) -> impl Iterator<Item = &str> {
+    let wanted = accept.split(',').map(str::trim).filter(|range| !range.is_empty() && weight(range) > 0);
+    wanted.map(|range| range.split(';').next().unwrap_or_default().trim())
 }
 
 /// The format of the answer.
@@ -115,10 +127,14 @@ fn weight(range: &str) -> u16 {
     (quality.clamp(0.0, 1.0) * 1000.0) as u16
 }
 
+/// Values of `fhirVersion` that are served. 4.3 is R4B, whose REST interface is that of R4 and whose
+/// resources differ in a few types only; its clients say 4.3 of every request.
+const R4: [&str; 4] = ["4.0", "4.0.1", "4.3", "4.3.0"];
+
 fn asks_for_r4(range: &str) -> bool {
     parameters(range)
         .find(|(name, _)| name.eq_ignore_ascii_case("fhirVersion"))
-        .is_none_or(|(_, version)| version == "4.0" || version == "4.0.1")
+        .is_none_or(|(_, version)| R4.contains(&version))
 }
 
 fn parameters(range: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -144,6 +160,8 @@ pub(crate) enum Content {
     JsonPatch,
     /// `application/x-www-form-urlencoded`
     Form,
+    /// `application/graphql`: the text of a query.
+    Graphql,
 }
 
 impl Content {
@@ -167,6 +185,9 @@ impl Content {
         }
         if name.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Ok(Content::Form);
+        }
+        if name.eq_ignore_ascii_case("application/graphql") {
+            return Ok(Content::Graphql);
         }
         let format = name.contains('/').then(|| Format::named(name)).flatten();
         format.map(Content::Resource).ok_or_else(|| {
@@ -207,6 +228,7 @@ mod tests {
             (None, Some("image/png"), None),
             (None, Some("text/turtle, image/png"), None),
             (None, Some("application/fhir+json; fhirVersion=4.0"), Some(Json)),
+            (None, Some("application/fhir+json; fhirVersion=4.3"), Some(Json)),
             (None, Some("application/fhir+json; fhirVersion=3.0"), None),
             (None, Some("application/fhir+json;q=x"), Some(Json)),
             (Some("xml"), Some("application/json"), Some(Xml)),

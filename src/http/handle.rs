@@ -68,11 +68,11 @@ fn interaction(route: &Route<'_>, method: &Method) -> &'static str {
     match (route, method.as_str()) {
         (Route::System, "POST") => "batch",
         (Route::System, "OPTIONS") | (Route::Metadata, _) => "capabilities",
+        (Route::Job(_), _) => "job",
         (Route::System | Route::SystemSearch, _) => "search-system",
         (Route::SystemHistory, _) => "history-system",
-        (Route::SystemOperation(_) | Route::TypeOperation(..) | Route::InstanceOperation(..), _) => {
-            "operation"
-        }
+        (Route::SystemOperation(_) | Route::TypeOperation(..), _) => "operation",
+        (Route::InstanceOperation(..) | Route::VersionOperation(..), _) => "operation",
         (Route::Type(_), "POST") => "create",
         (Route::Type(_) | Route::Instance(..), "PUT") => "update",
         (Route::Type(_) | Route::Instance(..), "PATCH") => "patch",

@@ -5,6 +5,7 @@
 
 mod access;
 mod ask;
+mod binary;
 mod body;
 mod capability;
 mod connection;

@@ -10,13 +10,14 @@ use crate::rest::{Answer, Context, Preference, etag, pretty};
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
+    HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use remit_fhir::date::http_date;
 use remit_fhir::{Error, Result, json, operation_outcome};
 use remit_spec::Definitions;
+use remit_xml::Layout;
 
 /// A client may keep an answer but asks again whether it is still good; nobody else keeps it.
 const CACHING: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -29,6 +30,11 @@ pub(super) async fn answer(app: &App, ask: &Ask, cx: &Context<'_>, answer: Answe
     describe(&mut headers, cx, &answer);
     if let Some(handling) = ask.prefer.handling.and(ask.prefer.applied().last()) {
         headers.append(PREFERENCE_APPLIED, HeaderValue::from_static(handling));
+    }
+    if let (Some(content_type), Some(body)) = (answer.content_type, &answer.body) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let body = pack(app, ask, &mut headers, body.clone()).await;
+        return finish(ask, answer.status, headers, body);
     }
     written(app, ask, answer.status, headers, answer.body).await
 }
@@ -69,6 +75,9 @@ fn describe(headers: &mut HeaderMap, cx: &Context<'_>, answer: &Answer) {
             put(headers, LOCATION, format!("{}/{}/{id}/_history/{version}", cx.base, cx.defs.name(*ty)));
         }
     }
+    for (name, value) in &answer.headers {
+        put(headers, HeaderName::from_static(name), value.clone());
+    }
     if let Some(updated_us) = answer.updated_us {
         put(headers, LAST_MODIFIED, http_date(updated_us));
     }
@@ -92,6 +101,25 @@ pub(super) async fn error(app: &App, ask: &Ask, error: &Error, headers: HeaderMa
     }
     let outcome = Bytes::from(error.outcome().to_string());
     written(app, ask, error.status(), headers, Some(outcome)).await
+}
+
+/// The content of a Binary.
+#[derive(Debug)]
+pub(super) struct Native {
+    pub(super) content_type: HeaderValue,
+    pub(super) bytes: Bytes,
+}
+
+/// The response to a read of a Binary in its native form. What it holds is a stranger's: a browser
+/// neither guesses another type nor runs anything in it.
+pub(super) fn native(ask: &Ask, cx: &Context<'_>, answer: &Answer, native: Native) -> Response<Body> {
+    let mut headers = HeaderMap::with_capacity(12);
+    describe(&mut headers, cx, answer);
+    headers.insert(VARY, VARIES);
+    headers.insert(CONTENT_TYPE, native.content_type);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    finish(ask, answer.status, headers, native.bytes)
 }
 
 /// An error with what it comes from.
@@ -136,9 +164,10 @@ async fn written(
             let written = match (ask.format, ask.is_pretty) {
                 (Format::Json, false) => Ok(json),
                 (Format::Json, true) => Ok(Bytes::from(pretty::pretty(&json))),
-                (Format::Xml, _) => {
+                (Format::Xml, is_pretty) => {
                     let defs = app.defs;
-                    blocking(json.len(), move || to_xml(defs, json)).await
+                    let layout = if is_pretty { Layout::Pretty } else { Layout::Compact };
+                    blocking(json.len(), move || to_xml(defs, json, layout)).await
                 }
             };
             match written {
@@ -156,11 +185,11 @@ async fn written(
 }
 
 /// FHIR XML of a JSON text.
-pub(super) fn to_xml(defs: &Definitions, json: Bytes) -> Result<Bytes> {
+pub(super) fn to_xml(defs: &Definitions, json: Bytes, layout: Layout) -> Result<Bytes> {
     let len = json.len();
     let document = json::parse(json)?;
     let mut out = Vec::with_capacity(len + len / 4);
-    remit_xml::from_json(document.root(), defs, &mut out)?;
+    remit_xml::from_json(document.root(), defs, layout, &mut out)?;
     Ok(Bytes::from(out))
 }
 

@@ -4,8 +4,16 @@
 //! Where an operation may be called, whether GET may call it, and its line in the capability
 //! statement follow from its definition, which is data.
 
+mod everything;
+mod graphql;
+mod lastn;
+mod meta;
 mod parameters;
 
+pub use everything::operations as everything;
+pub use graphql::operation as graphql;
+pub use lastn::operation as lastn;
+pub use meta::operations as meta;
 pub use parameters::Parameters;
 
 use crate::rest::{Answer, Context};
@@ -45,7 +53,13 @@ pub enum Target<'a> {
     Type(TypeId),
     /// A resource: `[base]/Patient/12/$name`.
     Instance(TypeId, &'a str),
+    /// A version of a resource: `[base]/Patient/12/_history/3/$name`.
+    Version(TypeId, &'a str, &'a str),
 }
+
+/// The operations that may be called on a version, by their descriptions; all others see a resource as
+/// it is now.
+const ON_VERSIONS: [&str; 3] = ["meta", "meta-add", "meta-delete"];
 
 /// One call.
 pub struct Invocation<'a> {
@@ -106,6 +120,9 @@ impl Operations {
                     Target::System => definition.on_system,
                     Target::Type(ty) => definition.on_type && is_on(defs, definition, *ty),
                     Target::Instance(ty, _) => definition.on_instance && is_on(defs, definition, *ty),
+                    Target::Version(ty, ..) => {
+                        ON_VERSIONS.contains(&name) && definition.on_instance && is_on(defs, definition, *ty)
+                    }
                 }
         });
         let Some((definition, run)) = found else { return Err(self.unknown(name)) };

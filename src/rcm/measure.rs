@@ -2,9 +2,9 @@
 //! stratifiers name columns of the answer of the SQL in its Library.
 
 use super::artefacts::artefacts_of;
-use super::base64;
 use super::request::MeasureRequest;
 use super::{BASE, report};
+use remit_fhir::base64;
 use serde_json::Value as Json;
 use std::borrow::Cow;
 use std::sync::LazyLock;

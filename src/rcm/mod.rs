@@ -6,7 +6,6 @@
 //! turns the rows into the MeasureReport. Running the SQL is the caller's.
 
 mod artefacts;
-mod base64;
 mod measure;
 mod report;
 mod request;

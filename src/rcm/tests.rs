@@ -1,6 +1,7 @@
 //! The shipped artefacts are whole, requests are checked, reports have the shape on the wire.
 
 use super::*;
+use remit_fhir::base64;
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
 

@@ -21,9 +21,13 @@ pub struct Answer {
     pub updated_us: Option<i64>,
     /// The resource that was written: `Location` is its versioned URL.
     pub location: Option<(TypeId, String)>,
+    /// What the body is when it is no resource; it is sent as it is, whatever format was asked for.
+    pub content_type: Option<&'static str>,
     /// What the caller should be told beside it, for `Prefer: return=OperationOutcome` and for a
     /// batch entry's `outcome`.
     pub issues: Vec<Issue>,
+    /// Further headers, by their names in small letters.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Answer {
@@ -35,7 +39,9 @@ impl Answer {
             version: None,
             updated_us: None,
             location: None,
+            content_type: None,
             issues: Vec::new(),
+            headers: Vec::new(),
         }
     }
 

@@ -5,8 +5,10 @@ use super::Context;
 use bytes::Bytes;
 use remit_fhir::date::{Micros, instant};
 use remit_fhir::{Error, Result};
-use remit_spec::{Operation, SearchParameter, TypeId};
+use remit_search::{Registry, State, TextLevel};
+use remit_spec::{Operation, SearchKind, SearchParameter, TypeId};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The version of FHIR.
 const FHIR_VERSION: &str = "4.0.1";
@@ -105,12 +107,14 @@ fn capability(cx: &Context<'_>, server: &Server<'_>, mode: Mode) -> Value {
     statement.insert("patchFormat".into(), json!(patch));
     let types = cx.defs.resource_types();
     let types = types.filter(|ty| mode == Mode::Full || NORMATIVE.contains(&cx.defs.name(*ty)));
-    let resources: Vec<Value> = types.map(|ty| resource(cx, server, ty)).collect();
+    let registry = cx.store.registry_of(cx.plan.tenant());
+    let includes = Includes::of(cx, &registry);
+    let resources: Vec<Value> = types.map(|ty| resource(cx, server, &registry, &includes, ty)).collect();
     let mut rest = json!({
         "mode": "server",
         "resource": resources,
         "interaction": codes(&["transaction", "batch", "search-system", "history-system"]),
-        "searchParam": general(cx),
+        "searchParam": general(cx, &registry),
     });
     let on_system = server.operations.iter().filter(|o| o.on_system);
     put_operations(&mut rest, on_system.copied());
@@ -120,7 +124,38 @@ fn capability(cx: &Context<'_>, server: &Server<'_>, mode: Mode) -> Value {
     Value::Object(statement)
 }
 
-fn resource(cx: &Context<'_>, server: &Server<'_>, ty: TypeId) -> Value {
+/// What may come along with resources of a type: the reference parameters, as `_include` and
+/// `_revinclude` name them.
+#[derive(Default)]
+struct Includes {
+    from: BTreeMap<TypeId, Vec<String>>,
+    to: BTreeMap<TypeId, Vec<String>>,
+}
+
+impl Includes {
+    fn of(cx: &Context<'_>, registry: &Registry) -> Includes {
+        let mut includes = Includes::default();
+        for ty in cx.defs.resource_types() {
+            let all = registry.parameters(ty);
+            for parameter in all.filter(|p| p.definition.kind == SearchKind::Reference) {
+                let name = format!("{}:{}", cx.defs.name(ty), parameter.definition.code);
+                for target in parameter.targets() {
+                    includes.to.entry(*target).or_default().push(name.clone());
+                }
+                includes.from.entry(ty).or_default().push(name);
+            }
+        }
+        includes
+    }
+}
+
+fn resource(
+    cx: &Context<'_>,
+    server: &Server<'_>,
+    registry: &Registry,
+    includes: &Includes,
+    ty: TypeId,
+) -> Value {
     const INTERACTIONS: [&str; 9] = [
         "read",
         "vread",
@@ -146,9 +181,22 @@ fn resource(cx: &Context<'_>, server: &Server<'_>, ty: TypeId) -> Value {
         "referencePolicy": ["literal", "logical", "local"],
     });
     // `_id` and `_lastUpdated` are columns, and stand with the rest that every type has.
-    let own = cx.store.registry().parameters(ty).map(|p| p.definition);
-    let parameters: Vec<Value> = columns(cx).chain(own).map(parameter).collect();
+    let own = registry.parameters(ty).map(|p| p.definition);
+    let parameters: Vec<Value> = columns(cx, registry, Some(ty)).chain(own).map(parameter).collect();
     resource["searchParam"] = json!(parameters);
+    for (member, known) in [("searchInclude", &includes.from), ("searchRevInclude", &includes.to)] {
+        if let Some(names) = known.get(&ty) {
+            resource[member] = json!(names);
+        }
+    }
+    let filling = registry.custom().filter(|(c, state)| c.ty == ty && *state == State::Filling);
+    let filling: Vec<&str> = filling.map(|(c, _)| c.parameter.definition.code).collect();
+    if !filling.is_empty() {
+        resource["documentation"] = json!(format!(
+            "Search parameters that are not indexed yet and become usable by $reindex: {}.",
+            filling.join(", ")
+        ));
+    }
     let here = server
         .operations
         .iter()
@@ -158,16 +206,53 @@ fn resource(cx: &Context<'_>, server: &Server<'_>, ty: TypeId) -> Value {
 }
 
 /// What every type is searched by: parameters of `Resource` that are there for all.
-fn general(cx: &Context<'_>) -> Vec<Value> {
+fn general(cx: &Context<'_>, registry: &Registry) -> Vec<Value> {
     let any = cx.defs.resource_types().next();
-    let all = any.into_iter().flat_map(|ty| cx.store.registry().parameters(ty));
+    let all = any.into_iter().flat_map(|ty| registry.parameters(ty));
     let resource = cx.defs.well_known().resource;
-    columns(cx).chain(all.map(|p| p.definition).filter(|p| p.base == resource)).map(parameter).collect()
+    let own = columns(cx, registry, cx.defs.resource_named("Basic"))
+        .chain(all.map(|p| p.definition).filter(|p| p.base == resource))
+        .map(parameter);
+    own.chain(EVERYWHERE.iter().map(|(name, text)| {
+        let mut stated = json!({ "name": name, "type": "special", "documentation": text });
+        if let Some(definition) = cx.defs.search_parameter(resource, name) {
+            stated["definition"] = json!(definition.url);
+        }
+        stated
+    }))
+    .collect()
 }
 
-fn columns<'a>(cx: &Context<'a>) -> impl Iterator<Item = &'static SearchParameter> + use<'a> {
-    let (defs, resource) = (cx.defs, cx.defs.well_known().resource);
-    ["_id", "_lastUpdated"].into_iter().filter_map(move |code| defs.search_parameter(resource, code))
+/// Parameters of the search itself, which have no definition.
+const EVERYWHERE: [(&str, &str); 3] = [
+    (
+        "_filter",
+        "All operators of https://hl7.org/fhir/R4/search_filter.html; paths may follow references and _has.",
+    ),
+    ("_has", "_has:Type:reference:parameter, nested and chained; a name follows 5 references at most."),
+    (
+        "_list",
+        "The id of a List; lists that a server would work out, such as $current-problems, are refused.",
+    ),
+];
+
+/// What stands in no table of index rows of its own, as far as it can be searched.
+fn columns(
+    cx: &Context<'_>,
+    registry: &Registry,
+    ty: Option<TypeId>,
+) -> impl Iterator<Item = &'static SearchParameter> + use<> {
+    let defs = cx.defs;
+    let (level, state) = registry.text();
+    let has = move |least| state == State::Usable && level >= least;
+    let codes = [
+        ("_id", true),
+        ("_lastUpdated", true),
+        ("_text", has(TextLevel::Narrative)),
+        ("_content", has(TextLevel::Content)),
+    ];
+    let codes = codes.into_iter().filter(|(_, is_there)| *is_there);
+    codes.filter_map(move |(code, _)| defs.search_parameter(ty?, code))
 }
 
 fn parameter(definition: &SearchParameter) -> Value {

@@ -5,11 +5,12 @@
 //! it writes, so two clients never both find nothing and both create.
 
 use remit_fhir::{Document, Error, Result};
-use remit_search::{Handling, Query};
+use remit_search::{Handling, Query, Registry};
 use remit_spec::TypeId;
 use remit_store::{Expect, Guard, WriteSet, system_clock};
 
 use super::prepare::{self, Before};
+use super::registry::read_with;
 use super::write::{Attempts, commit_one, current, new_id, nothing_deleted, patched, preconditions};
 use super::{Answer, ConditionalDelete, Context, Patch, Tags, url};
 
@@ -33,17 +34,28 @@ impl Found {
 /// Searches by criteria as a URL writes them. Every parameter must be known: an ignored one would
 /// widen what is written to.
 pub(super) async fn find(cx: &Context<'_>, ty: TypeId, criteria: &str, limit: usize) -> Result<Found> {
-    let query = parse(cx, ty, criteria)?;
+    let pairs = url::decode_query(criteria.strip_prefix('?').unwrap_or(criteria).as_bytes())?;
+    let mut query =
+        read_with(cx, &pairs, |registry| parse_with(cx, registry, ty, criteria), |_| true).await?;
+    cx.store.find_codes(cx.plan, &mut query).await?;
     let ids = cx.store.ids(cx.plan, &query, limit).await?;
     Ok(Found { query, ids })
 }
 
-/// Reads criteria. What only says how to answer is no criterion.
-pub(super) fn parse(cx: &Context<'_>, ty: TypeId, criteria: &str) -> Result<Query> {
+/// Reads criteria, and finds the codes of the value sets that they name.
+pub(super) async fn parse(cx: &Context<'_>, ty: TypeId, criteria: &str) -> Result<Query> {
+    let registry = cx.store.registry_of(cx.plan.tenant());
+    let mut query = parse_with(cx, &registry, ty, criteria)?;
+    cx.store.find_codes(cx.plan, &mut query).await?;
+    Ok(query)
+}
+
+/// What only says how to answer is no criterion.
+fn parse_with(cx: &Context<'_>, registry: &Registry, ty: TypeId, criteria: &str) -> Result<Query> {
     let criteria = criteria.strip_prefix('?').unwrap_or(criteria);
     let pairs = url::decode_query(criteria.as_bytes())?;
     let reader = remit_search::Context {
-        registry: cx.store.registry(),
+        registry,
         base: cx.base,
         now: system_clock(),
         handling: Handling::Strict,

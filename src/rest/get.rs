@@ -5,7 +5,7 @@ use super::read::{self, Held};
 use super::route::Route;
 use super::search::{self, Place};
 use super::url::Pair;
-use super::{Answer, Context, history};
+use super::{Answer, Context, history, job};
 use remit_fhir::{Error, Kind, Result};
 use remit_search::Handling;
 use remit_store::Scope;
@@ -35,6 +35,7 @@ pub async fn get(
             let path = format!("{}/_history", cx.defs.name(*ty));
             history::history(cx, Scope::Type(*ty), &path, pairs, handling).await
         }
+        Route::Job(id) => job::job(cx, id).await,
         Route::SystemHistory => history::history(cx, Scope::System, "_history", pairs, handling).await,
         Route::Type(_) | Route::System | Route::Compartment(..) => searched(cx, route, pairs, handling).await,
         Route::SystemSearch | Route::TypeSearch(_) | Route::CompartmentSearch(..) => Err(Error::new(
@@ -44,7 +45,8 @@ pub async fn get(
         Route::Metadata
         | Route::SystemOperation(_)
         | Route::TypeOperation(..)
-        | Route::InstanceOperation(..) => Err(Error::new(
+        | Route::InstanceOperation(..)
+        | Route::VersionOperation(..) => Err(Error::new(
             Kind::NotImplemented,
             "This request cannot be an entry of a batch; send it by itself.",
         )),
@@ -60,14 +62,8 @@ pub async fn searched(
 ) -> Result<Answer> {
     let place = match route {
         Route::Type(ty) | Route::TypeSearch(ty) => Place::Type(*ty),
-        Route::Compartment(of, id, Some(ty)) | Route::CompartmentSearch(of, id, Some(ty)) => {
+        Route::Compartment(of, id, ty) | Route::CompartmentSearch(of, id, ty) => {
             Place::Compartment(*of, id, *ty)
-        }
-        Route::Compartment(..) | Route::CompartmentSearch(..) => {
-            return Err(Error::new(
-                Kind::NotImplemented,
-                "A compartment is searched one type at a time: put the name of the type in place of *.",
-            ));
         }
         _ => Place::System,
     };

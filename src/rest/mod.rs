@@ -4,18 +4,20 @@
 //! same code serves requests, entries of a batch, and the command line.
 
 mod answer;
-mod base64;
 mod bundle;
 pub mod capability;
 mod conditional;
 mod etag;
 mod get;
 mod history;
+mod job;
+mod meta;
 mod page;
 mod patch;
 mod prepare;
 pub mod pretty;
 mod read;
+mod registry;
 pub mod route;
 mod search;
 pub mod subset;
@@ -29,9 +31,14 @@ pub use bundle::{Method, Preference, Request, Run, Running, bundle};
 pub use conditional::{delete_conditional, patch_conditional, update_conditional};
 pub use etag::{Tags, etag};
 pub use get::{get, searched};
+pub use job::{accepted, end_job, job};
+pub use meta::{MetaChange, change_meta};
+pub(crate) use page::Page;
 pub use patch::{MAX_OPERATIONS, Patch};
 pub use read::{Held, read, vread};
+pub(crate) use registry::read_with;
 pub use search::is_general;
+pub(crate) use search::reader;
 pub use write::{create, delete, patch, update};
 
 use remit_search::AccessPlan;

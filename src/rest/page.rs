@@ -7,7 +7,7 @@ use bytes::Bytes;
 use remit_fhir::json::quote;
 
 /// A Bundle that grows.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: Vec<u8>,
     entries: usize,
 }
@@ -17,7 +17,7 @@ const ENTRY_OVERHEAD: usize = 200;
 
 impl Page {
     /// A page with its links. `room` is the size of the resources that follow.
-    pub(super) fn new(kind: &str, total: Option<u64>, links: &[(&str, String)], room: usize) -> Page {
+    pub(crate) fn new(kind: &str, total: Option<u64>, links: &[(&str, String)], room: usize) -> Page {
         let mut text = Vec::with_capacity(room + 512);
         text.extend_from_slice(b"{\"resourceType\":\"Bundle\",\"id\":\"");
         text.extend_from_slice(uuid::Uuid::new_v4().to_string().as_bytes());
@@ -38,12 +38,12 @@ impl Page {
     }
 
     /// How much room an entry with this resource takes.
-    pub(super) fn room(resource: Option<&Bytes>) -> usize {
+    pub(crate) fn room(resource: Option<&Bytes>) -> usize {
         resource.map_or(0, Bytes::len) + ENTRY_OVERHEAD
     }
 
     /// Adds an entry. `rest` is JSON members after the resource, without a leading comma.
-    pub(super) fn entry(&mut self, full_url: Option<[&str; 5]>, resource: Option<&[u8]>, rest: &[&str]) {
+    pub(crate) fn entry(&mut self, full_url: Option<[&str; 5]>, resource: Option<&[u8]>, rest: &[&str]) {
         self.text.extend_from_slice(if self.entries == 0 { b",\"entry\":[" } else { b"," });
         self.entries += 1;
         self.text.push(b'{');
@@ -66,7 +66,7 @@ impl Page {
     }
 
     /// The finished Bundle.
-    pub(super) fn finish(mut self) -> Bytes {
+    pub(crate) fn finish(mut self) -> Bytes {
         if self.entries > 0 {
             self.text.push(b']');
         }

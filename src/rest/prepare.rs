@@ -73,19 +73,19 @@ pub(super) fn version(
     resource: Node<'_>,
     edits: Vec<Splice>,
 ) -> Result<Write> {
-    let text = Bytes::from(render(resource, id, before.version + 1, edits));
-    let document = json::parse(text.clone())?;
-    let stamp = document
-        .root()
-        .at(&["meta", "lastUpdated"])
-        .ok_or_else(|| Error::internal("meta was not written"))?;
-    let stamp_at = stamp.range().start + 1;
-    let rows = rows_of(cx, ty, document.root())?;
-    let old = before.body.map(|body| old_rows(cx, ty, body)).transpose()?.unwrap_or_default();
+    let is_as_sent = edits.is_empty();
+    let body = render(resource, id, before.version + 1, edits);
+    // Both with the same parameters, or the difference would not be one.
+    let registry = cx.store.registry_of(cx.plan.tenant());
+    let extract = |root: Node<'_>| extract(root, ty, &registry, cx.index_base());
+    let rows = match is_as_sent && registry.ignores_stamps(ty) {
+        true => extract(resource)?,
+        false => extract(json::parse(Bytes::copy_from_slice(&body.text))?.root())?,
+    };
+    let old = before.body.map(|body| extract(json::parse(body.clone())?.root())).transpose()?;
+    let old = old.unwrap_or_default();
     let (add, remove) = difference(old, rows);
     let action = if before.body.is_some() { Action::Update } else { Action::Create };
-    drop(document);
-    let body = Body { text: text.into(), stamp_at };
     Ok(Write { ty, id: id.to_owned(), action, follows: before.version, body: Some(body), add, remove })
 }
 
@@ -98,21 +98,18 @@ pub(super) fn deletion(cx: &Context<'_>, ty: TypeId, id: &str, version: i64, bod
         follows: version,
         body: None,
         add: IndexRows::default(),
-        remove: old_rows(cx, ty, body)?,
+        remove: rows_of(cx, ty, json::parse(body.clone())?.root())?,
     })
-}
-
-fn old_rows(cx: &Context<'_>, ty: TypeId, body: &Bytes) -> Result<IndexRows> {
-    rows_of(cx, ty, json::parse(body.clone())?.root())
 }
 
 /// The index rows of a resource.
 pub(super) fn rows_of(cx: &Context<'_>, ty: TypeId, resource: Node<'_>) -> Result<IndexRows> {
-    extract(resource, ty, cx.store.registry(), cx.index_base())
+    extract(resource, ty, &cx.store.registry_of(cx.plan.tenant()), cx.index_base())
 }
 
 /// The text of a resource with id, `meta.versionId` and a place for `meta.lastUpdated`.
-fn render(resource: Node<'_>, id: &str, version: i64, mut edits: Vec<Splice>) -> String {
+fn render(resource: Node<'_>, id: &str, version: i64, mut edits: Vec<Splice>) -> Body {
+    let given = edits.len();
     let start = resource.range().start;
     let mut head = String::new();
     match resource.get("id") {
@@ -132,7 +129,22 @@ fn render(resource: Node<'_>, id: &str, version: i64, mut edits: Vec<Splice>) ->
     for edit in &mut edits {
         edit.range = edit.range.start - start..edit.range.end - start;
     }
-    splice(resource.json(), edits)
+    let stamp_at = stamp_place(&edits, given);
+    Body { text: splice(resource.json(), edits).into_bytes(), stamp_at }
+}
+
+/// Where the stamp comes to stand: its edit is one of those after the first `given`, and every edit
+/// before it in the text moves it.
+fn stamp_place(edits: &[Splice], given: usize) -> usize {
+    let ours = edits.iter().enumerate().skip(given);
+    let Some((own, inside)) = ours.filter_map(|(n, edit)| Some((n, edit.text.find(STAMP)?))).next() else {
+        return 0;
+    };
+    let key = |n: usize| (edits[n].range.start, edits[n].range.end, n);
+    let before = (0..edits.len()).filter(|n| key(*n) < key(own)).map(|n| &edits[n]);
+    let (added, removed) =
+        before.fold((0, 0), |(added, removed), e| (added + e.text.len(), removed + e.range.len()));
+    edits[own].range.start + added + inside - removed
 }
 
 /// Sets version and time where they are, or puts them first.
@@ -187,7 +199,9 @@ mod tests {
             ),
         ] {
             let document = json::parse(before.to_owned()).unwrap();
-            assert_eq!(render(document.root(), "x", 7, Vec::new()), after, "{before}");
+            let body = render(document.root(), "x", 7, Vec::new());
+            assert_eq!(String::from_utf8_lossy(&body.text), after, "{before}");
+            assert_eq!(body.text[body.stamp_at..][..STAMP.len()], *STAMP.as_bytes(), "{before}");
         }
     }
 
@@ -199,10 +213,11 @@ mod tests {
         .unwrap();
         let resource = document.root().at(&["entry", "0", "resource"]).unwrap();
         let edit = Splice::replace(resource.get("a").unwrap(), "\"Patient/1\"");
-        let text = render(resource, "x", 1, vec![edit]);
+        let body = render(resource, "x", 1, vec![edit]);
         let expected = format!(
             r#"{{"resourceType":"Claim","meta":{{"versionId":"1","lastUpdated":"{STAMP}"}},"a":"Patient/1","id":"x"}}"#
         );
-        assert_eq!(text, expected);
+        assert_eq!(String::from_utf8_lossy(&body.text), expected);
+        assert_eq!(body.stamp_at, expected.find(STAMP).unwrap());
     }
 }

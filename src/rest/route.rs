@@ -15,6 +15,8 @@ pub enum Route<'p> {
     System,
     /// `metadata`
     Metadata,
+    /// `job/7f…`: work in the background
+    Job(Cow<'p, str>),
     /// `_search`
     SystemSearch,
     /// `_history`
@@ -37,6 +39,8 @@ pub enum Route<'p> {
     Version(TypeId, Cow<'p, str>, Cow<'p, str>),
     /// `Patient/12/$name`
     InstanceOperation(TypeId, Cow<'p, str>, Cow<'p, str>),
+    /// `Patient/12/_history/3/$name`
+    VersionOperation(TypeId, Cow<'p, str>, Cow<'p, str>, Cow<'p, str>),
     /// `Patient/12/Observation`, also with `/_search`; `None` is `*`, all types.
     Compartment(TypeId, Cow<'p, str>, Option<TypeId>),
     /// `Patient/12/Observation/_search`
@@ -50,6 +54,10 @@ impl<'p> Route<'p> {
         let mut segments = path.split('/');
         let first = url::decode(segments.next().unwrap_or_default())?;
         let Some(second) = segments.next() else { return Route::one(defs, first) };
+        if first == "job" {
+            let id = resource_id(url::decode(second)?)?;
+            return if segments.next().is_none() { Ok(Route::Job(id)) } else { Err(unknown_path()) };
+        }
         let ty = type_named(defs, &first)?;
         let second = url::decode(second)?;
         let Some(third) = segments.next() else { return Route::two(ty, second) };
@@ -60,8 +68,12 @@ impl<'p> Route<'p> {
         let third = url::decode(third)?;
         let Some(fourth) = segments.next() else { return Route::three(defs, ty, id, third) };
         let fourth = url::decode(fourth)?;
-        if segments.next().is_some() {
-            return Err(unknown_path());
+        if let Some(fifth) = segments.next() {
+            let fifth = url::decode(fifth)?;
+            return match third == "_history" && fifth.starts_with('$') && segments.next().is_none() {
+                true => Ok(Route::VersionOperation(ty, id, fourth, fifth)),
+                false => Err(unknown_path()),
+            };
         }
         match (&*third, &*fourth) {
             ("_history", _) => Ok(Route::Version(ty, id, fourth)),
@@ -105,12 +117,14 @@ impl<'p> Route<'p> {
         match self {
             Route::System => &["GET", "HEAD", "POST", "OPTIONS"],
             Route::Metadata => &["GET", "HEAD"],
+            Route::Job(_) => &["GET", "HEAD", "DELETE"],
             Route::SystemSearch | Route::TypeSearch(_) | Route::CompartmentSearch(..) => &["POST"],
             Route::SystemHistory | Route::TypeHistory(_) | Route::InstanceHistory(..) => &["GET", "HEAD"],
             Route::Version(..) | Route::Compartment(..) => &["GET", "HEAD"],
-            Route::SystemOperation(_) | Route::TypeOperation(..) | Route::InstanceOperation(..) => {
-                &["GET", "HEAD", "POST"]
-            }
+            Route::SystemOperation(_)
+            | Route::TypeOperation(..)
+            | Route::InstanceOperation(..)
+            | Route::VersionOperation(..) => &["GET", "HEAD", "POST"],
             Route::Type(_) => &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             Route::Instance(..) => &["GET", "HEAD", "PUT", "PATCH", "DELETE"],
         }
@@ -120,10 +134,11 @@ impl<'p> Route<'p> {
     pub fn ty(&self) -> Option<TypeId> {
         match self {
             Route::System | Route::Metadata | Route::SystemSearch | Route::SystemHistory => None,
-            Route::SystemOperation(_) => None,
+            Route::SystemOperation(_) | Route::Job(_) => None,
             Route::Type(ty) | Route::TypeSearch(ty) | Route::TypeHistory(ty) => Some(*ty),
             Route::TypeOperation(ty, _) | Route::Instance(ty, _) | Route::InstanceHistory(ty, _) => Some(*ty),
             Route::Version(ty, ..) | Route::InstanceOperation(ty, ..) => Some(*ty),
+            Route::VersionOperation(ty, ..) => Some(*ty),
             Route::Compartment(ty, ..) | Route::CompartmentSearch(ty, ..) => Some(*ty),
         }
     }
@@ -133,6 +148,7 @@ impl<'p> Route<'p> {
         match self {
             Route::System => "/",
             Route::Metadata => "/metadata",
+            Route::Job(_) => "/job/{id}",
             Route::SystemSearch => "/_search",
             Route::SystemHistory => "/_history",
             Route::SystemOperation(_) => "/${operation}",
@@ -144,6 +160,7 @@ impl<'p> Route<'p> {
             Route::InstanceHistory(..) => "/{type}/{id}/_history",
             Route::Version(..) => "/{type}/{id}/_history/{version}",
             Route::InstanceOperation(..) => "/{type}/{id}/${operation}",
+            Route::VersionOperation(..) => "/{type}/{id}/_history/{version}/${operation}",
             Route::Compartment(..) => "/{compartment}/{id}/{type}",
             Route::CompartmentSearch(..) => "/{compartment}/{id}/{type}/_search",
         }
@@ -235,6 +252,10 @@ mod tests {
             ("Patient/1/_history", Route::InstanceHistory(patient, "1".into())),
             ("Patient/1/_history/2", Route::Version(patient, "1".into(), "2".into())),
             ("Patient/1/$everything", Route::InstanceOperation(patient, "1".into(), "$everything".into())),
+            (
+                "Patient/1/_history/2/$meta",
+                Route::VersionOperation(patient, "1".into(), "2".into(), "$meta".into()),
+            ),
             ("Patient/1/*", Route::Compartment(patient, "1".into(), None)),
             ("Patient/1/Claim", Route::Compartment(patient, "1".into(), Some(ty("Claim")))),
             ("Patient/1/Claim/_search", Route::CompartmentSearch(patient, "1".into(), Some(ty("Claim")))),

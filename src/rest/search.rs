@@ -4,12 +4,13 @@
 //! What the parameters mean is the search room's knowledge; finding is the store's.
 
 use super::page::Page;
+use super::registry::read_with;
 use super::subset::Subset;
 use super::url::{Pair, encode_query};
 use super::{Answer, Context};
 use bytes::Bytes;
 use remit_fhir::{Error, Kind, Result, operation_outcome};
-use remit_search::{CURSOR_PARAMETER, Condition, Handling, Parsed, Summary};
+use remit_search::{CURSOR_PARAMETER, Condition, Handling, Parsed, Registry, Summary};
 use remit_spec::TypeId;
 use remit_store::{Found, Stored, system_clock};
 
@@ -20,8 +21,8 @@ pub(super) enum Place<'a> {
     System,
     /// Those of a type: `[base]/Patient?…`
     Type(TypeId),
-    /// Those of a type in a compartment: `[base]/Patient/12/Observation?…`
-    Compartment(TypeId, &'a str, TypeId),
+    /// Those in a compartment, `[base]/Patient/12/*?…`, or of one type: `[base]/Patient/12/Observation?…`
+    Compartment(TypeId, &'a str, Option<TypeId>),
 }
 
 /// Whether a parameter says how to answer and not what to look for.
@@ -39,15 +40,21 @@ pub(super) async fn search(
     let (types, path) = match place {
         Place::System => (Vec::new(), String::new()),
         Place::Type(ty) => (vec![ty], cx.defs.name(ty).to_owned()),
-        Place::Compartment(of, id, ty) => {
+        Place::Compartment(of, id, Some(ty)) => {
             (vec![ty], format!("{}/{id}/{}", cx.defs.name(of), cx.defs.name(ty)))
         }
+        Place::Compartment(of, id, None) => (Vec::new(), format!("{}/{id}/*", cx.defs.name(of))),
     };
-    let reader = reader(cx, handling);
-    let mut parsed = remit_search::parse(&types, pairs, &reader)?;
-    if let Place::Compartment(of, id, ty) = place {
-        parsed.query.criteria.push(in_compartment(cx, &reader, of, id, ty)?);
-    }
+    let read = |registry: &Registry| {
+        let reader = reader(cx, registry, handling);
+        let mut parsed = remit_search::parse(&types, pairs, &reader)?;
+        if let Place::Compartment(of, id, _) = place {
+            let criterion = in_compartment(cx, of, id, &parsed.query.types)?;
+            parsed.query.criteria.push(criterion);
+        }
+        Ok(parsed)
+    };
+    let mut parsed = read_with(cx, pairs, read, |parsed| parsed.ignored.is_empty()).await?;
     if parsed.query.summary == Summary::Count {
         parsed.query.count = 0;
     }
@@ -55,9 +62,14 @@ pub(super) async fn search(
     render(cx, &path, &parsed, pairs, found).map(Answer::of)
 }
 
-fn reader<'a>(cx: &Context<'a>, handling: Handling) -> remit_search::Context<'a> {
+/// What a search is read with.
+pub(crate) fn reader<'a>(
+    cx: &Context<'a>,
+    registry: &'a Registry,
+    handling: Handling,
+) -> remit_search::Context<'a> {
     remit_search::Context {
-        registry: cx.store.registry(),
+        registry,
         base: cx.base,
         now: system_clock(),
         handling,
@@ -65,31 +77,19 @@ fn reader<'a>(cx: &Context<'a>, handling: Handling) -> remit_search::Context<'a>
     }
 }
 
-/// The condition that a resource is in a compartment: one of the parameters that its definition
-/// lists points to the resource that names it (<https://hl7.org/fhir/R4/compartmentdefinition.html>).
-fn in_compartment(
-    cx: &Context<'_>,
-    reader: &remit_search::Context<'_>,
-    of: TypeId,
-    id: &str,
-    ty: TypeId,
-) -> Result<Condition> {
+/// The condition that a resource of these types is in a compartment; no type is all that can be in it.
+fn in_compartment(cx: &Context<'_>, of: TypeId, id: &str, types: &[TypeId]) -> Result<Condition> {
     let name = cx.defs.name(of);
     let compartment = cx.defs.compartment(name).ok_or_else(|| {
         Error::new(Kind::NotFound, format!("{name} names no compartment; those of R4 are Patient, Encounter, RelatedPerson, Practitioner and Device."))
     })?;
-    let owner = format!("{name}/{id}");
-    let mut any = Vec::new();
-    for code in compartment.parameters(ty) {
-        let (code, value) = if *code == "{def}" { ("_id", id) } else { (*code, owner.as_str()) };
-        let pair = [(code.to_owned(), value.to_owned())];
-        any.push(Condition::All(remit_search::parse(&[ty], &pair, reader)?.query.criteria));
-    }
-    Ok(Condition::Any(any))
+    let all: Vec<TypeId> = compartment.members().map(|(ty, _)| ty).chain([of]).collect();
+    let types = if types.is_empty() { &all } else { types };
+    Ok(remit_search::owned(of, &[id], types, cx.store.registry()))
 }
 
 fn render(cx: &Context<'_>, path: &str, parsed: &Parsed, pairs: &[Pair], found: Found) -> Result<Bytes> {
-    let links = links(cx, path, parsed, pairs, found.next.as_deref());
+    let links = links(cx, path, parsed, pairs, &found);
     let subset = Subset { summary: parsed.query.summary, elements: parsed.query.elements.clone() };
     let matches = bodies(cx, &subset, &found.entries)?;
     let includes = bodies(cx, &subset, &found.includes)?;
@@ -117,7 +117,7 @@ fn links(
     path: &str,
     parsed: &Parsed,
     pairs: &[Pair],
-    next: Option<&str>,
+    found: &Found,
 ) -> Vec<(&'static str, String)> {
     let text = |(name, value): &'_ Pair| (name.clone(), value.clone());
     let understood = parsed.query.pairs.iter().map(text);
@@ -133,7 +133,9 @@ fn links(
         format!("{}{slash}{path}{mark}{query}", cx.base)
     };
     let mut links = vec![("self", url(here)), ("first", url(None))];
-    links.extend(next.map(|cursor| ("next", url(Some(cursor)))));
+    for (relation, cursor) in [("previous", &found.previous), ("next", &found.next)] {
+        links.extend(cursor.as_deref().map(|cursor| (relation, url(Some(cursor)))));
+    }
     links
 }
 

@@ -258,6 +258,8 @@ pub(super) fn answer(ty: TypeId, id: String, action: remit_store::Action, writte
         version: Some(written.version),
         updated_us: Some(written.updated_us),
         location: (action != Action::Delete).then_some((ty, id)),
+        content_type: None,
         issues: Vec::new(),
+        headers: Vec::new(),
     }
 }

@@ -173,6 +173,25 @@ pub(crate) fn parse(text: &str, parts: &[Part], context: &Context<'_>) -> Result
     Ok(Value { first, rest })
 }
 
+/// Reads `system|code|value` of `:of-type`: what [`crate::text::index_of_type`] writes.
+pub(crate) fn of_type(text: &str) -> Result<Value> {
+    let parts: Vec<&str> = crate::parse::split(text, '|').collect();
+    let [system, code, value] = parts[..] else { return Err(no_type(text)) };
+    if system.is_empty() || code.is_empty() || value.is_empty() {
+        return Err(no_type(text));
+    }
+    let plain = |text| crate::parse::unescape(text).map(Some);
+    let kind = token::Value { system: plain(system)?, code: plain(code)? };
+    let value = token::Value { system: None, code: plain(value)? };
+    Ok(Value { first: First::Token(value), rest: vec![Other::Token(kind)] })
+}
+
+fn no_type(text: &str) -> Error {
+    Error::invalid(format!(
+        "'{text}' is not of the form system|code|value: system and code of the identifier's type, then its value."
+    ))
+}
+
 fn other(text: &str, kind: SearchKind, context: &Context<'_>) -> Result<Other> {
     let plain = crate::parse::unescape;
     Ok(match kind {

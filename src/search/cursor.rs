@@ -1,4 +1,5 @@
-//! The opaque text in a next link: the sort keys of the last resource of a page, bound to the query.
+//! The opaque text in the links to the next and the previous page: the sort keys of the last or first
+//! resource of a page, bound to the query.
 
 use crate::query::Query;
 use remit_fhir::{Error, Result};
@@ -17,12 +18,25 @@ pub enum Key {
     Text(String),
 }
 
+/// Which side of a resource a page lies on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Side {
+    /// It starts after it.
+    #[default]
+    After,
+    /// It ends before it: rows come in the opposite order, nearest first.
+    Before,
+}
+
 /// Longest cursor: the keys of the most sort keys that a query may have, with long texts.
 pub const MAX_CURSOR_LENGTH: usize = 8192;
 
-/// Writes the cursor that continues after a resource with these keys, the last of which is its `rid`.
-pub fn render(query: &Query, keys: &[Key]) -> String {
+/// Writes the cursor of the page beside a resource with these keys, the last of which is its `rid`.
+pub fn render(query: &Query, keys: &[Key], side: Side) -> String {
     let mut text = format!("{:016x}", fingerprint(query));
+    if side == Side::Before {
+        text.push_str("-b");
+    }
     for key in keys {
         // Writing to a String cannot fail.
         let _ = match key {
@@ -39,13 +53,15 @@ pub fn render(query: &Query, keys: &[Key]) -> String {
 }
 
 /// Reads a cursor that [`render`] wrote for the same query.
-pub(crate) fn parse(query: &Query, text: &str) -> Result<Vec<Key>> {
+pub fn parse(query: &Query, text: &str) -> Result<(Vec<Key>, Side)> {
     let broken = || Error::invalid("The paging link is damaged: take the link as the server gave it.");
     if text.len() > MAX_CURSOR_LENGTH || !text.is_ascii() {
         return Err(broken());
     }
     let mut parts = text.split('-');
     let hash = parts.next().and_then(|p| u64::from_str_radix(p, 16).ok()).ok_or_else(broken)?;
+    let mut parts = parts.peekable();
+    let side = if parts.next_if(|part| *part == "b").is_some() { Side::Before } else { Side::After };
     let keys = parts.map(key).collect::<Option<Vec<_>>>().ok_or_else(broken)?;
     if hash != fingerprint(query) {
         return Err(Error::invalid(
@@ -55,7 +71,7 @@ pub(crate) fn parse(query: &Query, text: &str) -> Result<Vec<Key>> {
     let fits = keys.len() == query.sort.len() + 1
         && matches!(keys.last(), Some(Key::Int(_)))
         && query.sort.iter().zip(&keys).all(|(sort, key)| sort.by.takes(key));
-    if fits { Ok(keys) } else { Err(broken()) }
+    if fits { Ok((keys, side)) } else { Err(broken()) }
 }
 
 fn key(text: &str) -> Option<Key> {

@@ -72,6 +72,14 @@ pub(crate) fn parse(text: &str, now: Micros) -> Result<Value> {
     Ok(Value { prefix, low, high })
 }
 
+/// A time that others shall overlap: `po` of `_filter`.
+pub(crate) fn overlapping(text: &str) -> Result<Value> {
+    let (_, rest) = Prefix::split(text);
+    // Only `ap` widens, when it is read.
+    parse(if rest.len() == text.len() { text } else { "" }, 0)
+        .map(|value| Value { prefix: Prefix::Approximate, ..value })
+}
+
 impl Value {
     /// Whether the interval `[low, high)` of a resource stands so to this value.
     pub(crate) fn holds(&self, low: Micros, high: Micros) -> bool {

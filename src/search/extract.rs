@@ -4,7 +4,7 @@ use crate::expression;
 use crate::path::Path;
 use crate::registry::{Extractor, Registry, Source};
 use crate::rows::IndexRows;
-use crate::{composite, date, number, position, quantity, reference, string, token, uri};
+use crate::{composite, date, number, position, quantity, reference, string, text, token, uri, words};
 use remit_fhir::{Error, Node, Result};
 use remit_spec::{Definitions, SearchKind, TypeId};
 
@@ -45,6 +45,13 @@ pub fn extract(resource: Node<'_>, ty: TypeId, registry: &Registry, base: &str) 
     for extractor in registry.extractors(ty) {
         extractor.run(&root, &mut index)?;
     }
+    for extractor in registry.custom_extractors(ty) {
+        // An expression of a tenant that fails on a resource gives it no rows, rather than keep it
+        // from being stored; that it fails depends on the resource alone.
+        let _ = extractor.run(&root, &mut index);
+    }
+    index.rows.words.extend(words::index(resource, registry.text().0));
+    index.rows.epoch = registry.epoch();
     index.rows.normalise();
     if index.rows.len() > MAX_ROWS {
         return Err(Error::unprocessable(format!(
@@ -86,8 +93,15 @@ impl Extractor {
     pub(crate) fn index(&self, item: &Item<'_>, index: &mut Index<'_>) {
         let rows = &mut index.rows;
         match self.kind {
-            SearchKind::Token => token::index(item, self.param, &mut rows.tokens),
-            SearchKind::Reference => reference::index(index, item, self.param),
+            SearchKind::Token => {
+                token::index(item, self.param, &mut rows.tokens);
+                text::index(item, self.param, &mut rows.texts);
+                text::index_of_type(item, self.param, &mut rows.composites);
+            }
+            SearchKind::Reference => {
+                text::index(item, self.param, &mut rows.texts);
+                reference::index(index, item, self.param);
+            }
             SearchKind::Uri => uri::index(item, self.param, &mut rows.uris),
             SearchKind::String => string::index(item, self.param, &mut rows.strings),
             SearchKind::Date => date::index(item, self.param, &mut rows.dates),

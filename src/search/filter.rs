@@ -32,9 +32,16 @@ fn criterion(w: &mut Writer, cx: &Sql<'_>, criterion: &Criterion, rid: &str, r: 
             w.push(r).push(".id in (");
             w.list(ids, ", ", |w, id| _ = w.arg(Arg::Text(id.to_string()))).push(")");
         }
+        // Neither this nor its negation holds of anything.
+        Test::Codes(value) if value.codes.is_none() => _ = w.push("1 = null"),
         Test::Updated(dates) => {
             let column = format!("{r}.updated_us");
             w.push("(").list(dates, " or ", |w, date| date.sql_of_point(w, &column)).push(")");
+        }
+        Test::Type(types) => {
+            let numbers: Vec<i32> = types.iter().filter_map(|ty| cx.registry.type_number(*ty)).collect();
+            w.push(r).push(".type");
+            integers(w, &numbers);
         }
         _ => {
             let parts = part::parts(criterion);
@@ -52,7 +59,7 @@ pub(crate) fn needs_resource(condition: &Condition) -> bool {
     match condition {
         Condition::All(all) | Condition::Any(all) => all.iter().any(needs_resource),
         Condition::Not(inner) => needs_resource(inner),
-        Condition::Criterion(c) => matches!(c.test, Test::Id(_) | Test::Updated(_)),
+        Condition::Criterion(c) => matches!(c.test, Test::Id(_) | Test::Updated(_) | Test::Type(_)),
     }
 }
 

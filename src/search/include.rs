@@ -111,9 +111,20 @@ pub fn by_id(
     let mut types: Vec<TypeId> = targets.iter().map(|(ty, _)| *ty).collect();
     types.sort_unstable();
     types.dedup();
-    select(&mut w);
-    w.push("r.rid in (").list(targets, ", ", |w, (ty, id)| _ = w.arg(Arg::Target(*ty, id.to_string())));
-    w.push(if targets.is_empty() { "null)" } else { ")" });
+    if targets.is_empty() {
+        select(&mut w);
+        w.push("1 = 0");
+    } else {
+        // Type and id find each resource in one step of the index, whichever were met before.
+        columns(&mut w);
+        let cx = Sql { plan, registry };
+        w.push(" from (values ");
+        w.list(targets, ", ", |w, (ty, id)| {
+            w.push("(").number(cx.type_number(*ty)).push(", ").arg(Arg::Text(id.to_string())).push(")");
+        });
+        let join = w.dialect.join();
+        w.push(") k").push(join).push("resource r on r.type = k.column1 and r.id = k.column2 where 1 = 1");
+    }
     live(&mut w, plan, registry, &types);
     w.finish()
 }
@@ -159,9 +170,13 @@ fn references_of(registry: &Registry, ty: TypeId) -> Vec<i32> {
     all.filter(|p| p.only.is_none()).map(|p| p.number).collect()
 }
 
-fn select(w: &mut Writer) {
+fn columns(w: &mut Writer) {
     let body = w.dialect.body();
     w.push("select r.rid, r.type, r.id, r.version, r.updated_us, ").push(body);
+}
+
+fn select(w: &mut Writer) {
+    columns(w);
     w.push(" from resource r where ");
 }
 

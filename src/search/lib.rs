@@ -6,13 +6,19 @@
 
 mod access;
 mod chain;
+mod codes;
+mod compartment;
 mod composite;
 mod cursor;
+mod custom;
 mod date;
 mod expression;
 mod extract;
 mod filter;
+mod filter_parameter;
+mod has;
 mod include;
+mod labels;
 mod matching;
 mod number;
 mod page;
@@ -29,18 +35,26 @@ mod rows;
 mod sort;
 mod sql;
 mod string;
+mod text;
 mod token;
 mod ucum;
 mod uri;
+mod words;
+mod words_query;
 
 #[cfg(test)]
 mod tests;
 
 pub use access::{Access, AccessPlan};
 pub use chain::{Link, MAX_CHAIN};
-pub use cursor::{Key, MAX_CURSOR_LENGTH, render as cursor};
+pub use codes::{Set, Value as CodeSets, has_open_sets, open_sets};
+pub use compartment::{Owned, care_dates, owned};
+pub use cursor::{Key, MAX_CURSOR_LENGTH, Side, parse as read_cursor, render as cursor};
+pub use custom::{Change, Custom, Row as CustomRow, State, changes};
 pub use extract::extract;
+pub use has::Has;
 pub use include::{Include, MAX_INCLUDES, Way, by_id, included, including};
+pub use labels::labels;
 pub use matching::{is_self_contained, matches};
 pub use page::{Densities, PROBE_CAP, Probe, count, page, probes};
 pub use parse::{CURSOR_PARAMETER, Context, Handling, Limits, Parsed, condition, parse};
@@ -48,7 +62,8 @@ pub use query::{Condition, Criterion, Direction, Query, SortBy, SortKey, Summary
 pub use registry::{Parameter, Registry};
 pub use rows::{
     CompositeRow, DateRow, IndexRows, NumberRow, PositionRow, QuantityRow, Real, ReferenceRow, StringRow,
-    TokenRow, UriRow, difference,
+    TextRow, TokenRow, UriRow, difference,
 };
 pub use sql::{Arg, Dialect, Statement};
 pub use string::fold;
+pub use words::{TextLevel, WORDS, WordsRow, words_of};

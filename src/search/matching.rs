@@ -8,19 +8,24 @@ use remit_fhir::date::Micros;
 use remit_spec::{SearchKind, TypeId};
 
 /// Whether a resource matches. Type, id and time of the last change are asked as the rows are. A chain
-/// never matches here: [`is_self_contained`] tells.
+/// or `_has` never matches here: [`is_self_contained`] tells.
 pub fn matches(query: &Query, ty: TypeId, id: &str, updated: Micros, rows: &IndexRows) -> bool {
     let resource = Resource { id, updated, rows };
     (query.types.is_empty() || query.types.contains(&ty)) && query.criteria.iter().all(|c| resource.meets(c))
 }
 
-/// Whether a resource's own rows can answer the query: it has no chain.
+/// Whether a resource's own rows can answer the query: it has no chain and no `_has`, and the codes of
+/// its sets are known.
 pub fn is_self_contained(query: &Query) -> bool {
     fn is_own(condition: &Condition) -> bool {
         match condition {
             Condition::All(all) | Condition::Any(all) => all.iter().all(is_own),
             Condition::Not(inner) => is_own(inner),
-            Condition::Criterion(criterion) => !matches!(criterion.test, Test::Chain(_)),
+            Condition::Criterion(criterion) => match &criterion.test {
+                Test::Chain(_) | Test::Has(_) | Test::Owned(_) | Test::Type(_) => false,
+                Test::Codes(value) => value.codes.is_some(),
+                _ => true,
+            },
         }
     }
     query.criteria.iter().all(is_own)
@@ -52,7 +57,27 @@ impl Resource<'_> {
                 let mut tokens = rows.tokens.iter().filter(|row| of(row.param));
                 tokens.any(|row| values.iter().any(|v| v.holds(&row.system, &row.code)))
             }
+            Test::Codes(value) => {
+                let mut tokens = rows.tokens.iter().filter(|row| of(row.param));
+                tokens.any(|row| value.holds(&row.system, &row.code))
+            }
             Test::Reference(values) => values.iter().any(|value| self.refers(criterion, value)),
+            Test::CodePiece(starts) => {
+                let mut tokens = rows.tokens.iter().filter(|row| of(row.param));
+                tokens.any(|row| starts.iter().any(|start| start.holds(&row.code)))
+            }
+            Test::Text(values) => {
+                let mut texts = rows.texts.iter().filter(|row| of(row.param));
+                texts.any(|row| values.iter().any(|v| v.holds(&row.norm)))
+            }
+            Test::UriPiece(pieces) => {
+                let mut uris = rows.uris.iter().filter(|row| of(row.param));
+                uris.any(|row| pieces.iter().any(|piece| piece.holds(&row.uri)))
+            }
+            Test::Unlike(test) => self.has_other(criterion, test),
+            Test::Below(all) => {
+                rows.uris.iter().any(|row| of(row.param) && all.iter().any(|below| below.holds(&row.uri)))
+            }
             Test::Uri(uris) => rows.uris.iter().any(|row| of(row.param) && uris.contains(&row.uri)),
             Test::String(values) => {
                 let mut strings = rows.strings.iter().filter(|row| of(row.param));
@@ -78,8 +103,9 @@ impl Resource<'_> {
                 let mut positions = rows.positions.iter().filter(|row| of(row.param));
                 positions.any(|row| values.iter().any(|v| v.holds(row.latitude.0, row.longitude.0)))
             }
+            Test::Words(value) => rows.words.iter().any(|row| value.holds(row)),
             // What stands in other resources cannot be told from these rows.
-            Test::Chain(_) => false,
+            Test::Chain(_) | Test::Has(_) | Test::Owned(_) | Test::Type(_) => false,
             Test::Present(present) => self.has_any(&criterion.params, *present),
         }
     }
@@ -96,6 +122,36 @@ impl Resource<'_> {
             reference::Value::Identifier(token) => {
                 rows.tokens.iter().any(|row| of(row.param) && token.holds(&row.system, &row.code))
             }
+        }
+    }
+
+    /// Whether there is a row of the parameter that does not match a test of one value.
+    fn has_other(&self, criterion: &Criterion, test: &Test) -> bool {
+        let of = |param: i32| criterion.params.contains(&param);
+        let rows = self.rows;
+        match test {
+            Test::Token(values) => {
+                let mut tokens = rows.tokens.iter().filter(|row| of(row.param));
+                tokens.any(|row| !values.iter().any(|v| v.holds(&row.system, &row.code)))
+            }
+            Test::String(values) => {
+                let mut strings = rows.strings.iter().filter(|row| of(row.param));
+                strings.any(|row| !values.iter().any(|v| v.holds(&row.norm, &row.exact)))
+            }
+            Test::Uri(uris) => rows.uris.iter().any(|row| of(row.param) && !uris.contains(&row.uri)),
+            Test::Reference(values) => {
+                let is = |ty: TypeId, id: &str| {
+                    values.iter().any(|value| match value {
+                        reference::Value::Local(all) => all.iter().any(|(t, i)| *t == ty && **i == *id),
+                        _ => false,
+                    })
+                };
+                let url =
+                    |uri: &str| values.iter().any(|v| matches!(v, reference::Value::Url(u) if **u == *uri));
+                rows.references.iter().any(|row| of(row.param) && !is(row.ty, &row.id))
+                    || rows.uris.iter().any(|row| of(row.param) && !url(&row.uri))
+            }
+            _ => false,
         }
     }
 

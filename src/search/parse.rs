@@ -4,13 +4,18 @@
 //! and says so (<https://hl7.org/fhir/R4/search.html#errors>).
 
 mod result;
+mod test;
 
+use crate::custom::State;
 use crate::query::{Condition, Criterion, Present, Query, Test};
 use crate::registry::{Parameter, Registry};
-use crate::{chain, composite, cursor, date, number, position, quantity, reference, string, token};
+use crate::{chain, cursor, date, filter_parameter, has, words};
 use remit_fhir::date::Micros;
 use remit_fhir::{Error, Issue, IssueType, Result, is_id};
-use remit_spec::{SearchKind, TypeId};
+use remit_spec::TypeId;
+
+use test::test;
+pub(crate) use test::{of_type, targets};
 
 /// The parameter that carries the place where a page starts. Only links of the server have it.
 pub const CURSOR_PARAMETER: &str = "_cursor";
@@ -122,14 +127,22 @@ pub fn parse(types: &[TypeId], pairs: &[(String, String)], context: &Context<'_>
             context.limits.criteria
         )));
     }
-    query.cursor = cursor.map(|text| cursor::parse(&query, text)).transpose()?;
+    chain::few(&query.criteria)?;
+    if let Some((keys, side)) = cursor.map(|text| cursor::parse(&query, text)).transpose()? {
+        (query.cursor, query.side) = (Some(keys), side);
+    }
     Ok(Parsed { query, ignored })
 }
 
 fn one(query: &mut Query, name: &str, value: &str, context: &Context<'_>) -> Result<()> {
     if result::read(query, name, value, context)?.is_none() {
-        let condition = condition(&query.types, name, value, context)?;
-        query.criteria.push(condition);
+        match condition(&query.types, name, value, context)? {
+            // Each of them alone may be where a statement starts.
+            Condition::All(all) if query.criteria.len() + all.len() <= context.limits.criteria => {
+                query.criteria.extend(all);
+            }
+            condition => query.criteria.push(condition),
+        }
     }
     Ok(())
 }
@@ -157,6 +170,13 @@ enum Modifier {
     Not,
     Identifier,
     Type(TypeId),
+    Text,
+    CodeText,
+    OfType,
+    Above,
+    Below,
+    In,
+    NotIn,
 }
 
 /// Reads one criterion, `name:modifier=value`, of resources of these types.
@@ -164,18 +184,27 @@ pub fn condition(types: &[TypeId], name: &str, value: &str, context: &Context<'_
     if value.is_empty() {
         return Err(refuse(name, "it has no value".into()));
     }
+    if has::is(name) {
+        return has::parse(types, name, value, context);
+    }
     if let Some((head, rest)) = chain::split(name) {
         return chained(types, head, name, rest, value, context);
     }
     let (code, modifier) = name.split_once(':').unwrap_or((name, ""));
-    if code == "_has" {
-        return Err(unsupported(name, "reverse chained parameters are not supported".into()));
+    if name == "_filter" {
+        return filter_parameter::parse(types, value, context);
+    }
+    if code == "_list" {
+        return has::list(types, name, value, context);
     }
     let modifier = read_modifier(name, modifier, context)?;
     match (code, &modifier) {
         ("_id", Modifier::None) => return ids(value, context),
         ("_lastUpdated", Modifier::None) => return updated(value, context),
-        ("_id" | "_lastUpdated", _) => return Err(unsupported(name, "it takes no modifier".into())),
+        ("_text" | "_content", Modifier::None) => return self::words(types, name, value, context),
+        ("_id" | "_lastUpdated" | "_text" | "_content", _) => {
+            return Err(unsupported(name, "it takes no modifier".into()));
+        }
         _ => {}
     }
     let found = parameters(types, code, context).map_err(|reason| unsupported(name, reason))?;
@@ -210,6 +239,13 @@ fn read_modifier(name: &str, text: &str, context: &Context<'_>) -> Result<Modifi
         "contains" => Modifier::Contains,
         "not" => Modifier::Not,
         "identifier" => Modifier::Identifier,
+        "text" => Modifier::Text,
+        "code-text" => Modifier::CodeText,
+        "of-type" => Modifier::OfType,
+        "above" => Modifier::Above,
+        "below" => Modifier::Below,
+        "in" => Modifier::In,
+        "not-in" => Modifier::NotIn,
         _ => match context.registry.definitions().resource_named(text) {
             Some(ty) => Modifier::Type(ty),
             None => return Err(unsupported(name, "this modifier is not supported".into())),
@@ -218,7 +254,11 @@ fn read_modifier(name: &str, text: &str, context: &Context<'_>) -> Result<Modifi
 }
 
 /// The parameter on each of the types. It must mean the same on all of them.
-fn parameters<'r>(types: &[TypeId], code: &str, context: &Context<'r>) -> Result<Vec<&'r Parameter>, String> {
+pub(crate) fn parameters<'r>(
+    types: &[TypeId],
+    code: &str,
+    context: &Context<'r>,
+) -> Result<Vec<&'r Parameter>, String> {
     let registry = context.registry;
     let all: Vec<TypeId>;
     let types = if types.is_empty() {
@@ -230,10 +270,7 @@ fn parameters<'r>(types: &[TypeId], code: &str, context: &Context<'r>) -> Result
     let mut found: Vec<&Parameter> = Vec::with_capacity(types.len());
     for ty in types {
         let shown: String = code.chars().take(80).collect();
-        let Some(parameter) = registry.parameter(*ty, code) else {
-            let name = registry.definitions().name(*ty);
-            return Err(format!("{name} has no search parameter '{shown}' here"));
-        };
+        let Some(parameter) = registry.parameter(*ty, code) else { return Err(registry.why_not(*ty, code)) };
         if found
             .first()
             .is_some_and(|f| f.definition.kind != parameter.definition.kind || f.only != parameter.only)
@@ -256,6 +293,30 @@ fn ids(value: &str, context: &Context<'_>) -> Result<Condition> {
         params: Vec::new(),
         test: Test::Id(ids.into_iter().flatten().collect()),
     }))
+}
+
+/// `_text` and `_content`, as far as the words are kept.
+fn words(types: &[TypeId], name: &str, value: &str, context: &Context<'_>) -> Result<Condition> {
+    let definitions = context.registry.definitions();
+    if let Some(ty) = types.iter().find(|ty| definitions.search_parameter(**ty, name).is_none()) {
+        return Err(unsupported(name, format!("{} has no narrative", definitions.name(*ty))));
+    }
+    let field = if name == "_text" { words::Field::Narrative } else { words::Field::Anywhere };
+    let (level, state) = context.registry.text();
+    let needed = match field {
+        words::Field::Narrative => words::TextLevel::Narrative,
+        words::Field::Anywhere => words::TextLevel::Content,
+    };
+    if level < needed {
+        return Err(unsupported(name, "the server is set not to index these texts (index-text)".into()));
+    }
+    if state == State::Filling {
+        let reason =
+            "the texts are not indexed yet; POST [base]/$reindex makes them usable, and it is not done";
+        return Err(unsupported(name, reason.into()));
+    }
+    let values: Vec<Box<str>> = values(name, value, context)?.map(unescape).collect::<Result<_>>()?;
+    words::parse(&values, field)
 }
 
 fn updated(value: &str, context: &Context<'_>) -> Result<Condition> {
@@ -286,94 +347,11 @@ fn criterion(
     }
     let test = test(found, name, modifier, value, context)?;
     let criterion = Condition::Criterion(Criterion { params, test });
-    Ok(if matches!(modifier, Modifier::Not) { Condition::Not(Box::new(criterion)) } else { criterion })
-}
-
-fn test(
-    found: &[&Parameter],
-    name: &str,
-    modifier: &Modifier,
-    value: &str,
-    context: &Context<'_>,
-) -> Result<Test> {
-    let parameter = found[0];
-    let kind = parameter.definition.kind;
-    let refused = || unsupported(name, format!("a {} parameter does not take this modifier", kind.code()));
-    let values = values(name, value, context)?;
-    let plain = |text: &str| unescape(text);
-    Ok(match (kind, modifier) {
-        (SearchKind::Token, Modifier::None | Modifier::Not) => {
-            Test::Token(values.map(token::parse).collect::<Result<_>>()?)
-        }
-        (SearchKind::Reference, Modifier::None) => {
-            references(values, &targets(found), parameter.only, context)?
-        }
-        (SearchKind::Reference, Modifier::Type(ty)) => {
-            if parameter.only.is_some_and(|only| only != *ty) {
-                return Err(unsupported(name, "it does not point to this type".into()));
-            }
-            references(values, &[*ty], Some(*ty), context)?
-        }
-        (SearchKind::Reference, Modifier::Identifier) => {
-            let identifiers = values.map(|text| token::parse(text).map(reference::Value::Identifier));
-            Test::Reference(identifiers.collect::<Result<_>>()?)
-        }
-        (SearchKind::Uri, Modifier::None) => Test::Uri(values.map(plain).collect::<Result<_>>()?),
-        (SearchKind::String, Modifier::None | Modifier::Exact | Modifier::Contains) => {
-            let place = match modifier {
-                Modifier::Exact => string::Place::Whole,
-                Modifier::Contains => string::Place::Anywhere,
-                _ => string::Place::Start,
-            };
-            Test::String(values.map(|text| string::parse(&unescape(text)?, place)).collect::<Result<_>>()?)
-        }
-        (SearchKind::Date, Modifier::None) => {
-            Test::Date(values.map(|text| date::parse(&unescape(text)?, context.now)).collect::<Result<_>>()?)
-        }
-        (SearchKind::Number, Modifier::None) => {
-            Test::Number(values.map(|text| number::parse(&unescape(text)?)).collect::<Result<_>>()?)
-        }
-        (SearchKind::Quantity, Modifier::None) => {
-            Test::Quantity(values.map(quantity::parse).collect::<Result<_>>()?)
-        }
-        (SearchKind::Composite, Modifier::None) => Test::Composite(
-            values.map(|text| composite::parse(text, &parameter.parts, context)).collect::<Result<_>>()?,
-        ),
-        (SearchKind::Special, Modifier::None) => {
-            Test::Near(values.map(position::parse).collect::<Result<_>>()?)
-        }
-        _ => return Err(refused()),
+    Ok(if matches!(modifier, Modifier::Not | Modifier::NotIn) {
+        Condition::Not(Box::new(criterion))
+    } else {
+        criterion
     })
-}
-
-/// What the parameter may point to on any of the types; empty is anything.
-fn targets(found: &[&Parameter]) -> Vec<TypeId> {
-    if found.iter().any(|p| p.targets().is_empty()) {
-        return Vec::new();
-    }
-    let mut all: Vec<TypeId> = found.iter().flat_map(|p| p.targets()).copied().collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// References; with `only`, those of other types match nothing.
-fn references<'v>(
-    values: impl Iterator<Item = &'v str>,
-    targets: &[TypeId],
-    only: Option<TypeId>,
-    context: &Context<'_>,
-) -> Result<Test> {
-    let definitions = context.registry.definitions();
-    let parsed: Result<Vec<_>> = values.map(|text| reference::parse(text, targets, context)).collect();
-    let kept = parsed?.into_iter().filter(|value| match (only, value) {
-        (Some(only), reference::Value::Local(targets)) => targets.iter().all(|(ty, _)| *ty == only),
-        (Some(only), reference::Value::Url(url)) => {
-            reference::type_in_url(url, definitions).is_none_or(|ty| ty == only)
-        }
-        _ => true,
-    });
-    Ok(Test::Reference(kept.collect()))
 }
 
 fn values<'v>(name: &str, value: &'v str, context: &Context<'_>) -> Result<impl Iterator<Item = &'v str>> {

@@ -2,10 +2,13 @@
 
 use crate::access::AccessPlan;
 use crate::chain::{self, Link};
+use crate::has::{self, Has};
 use crate::query::{Criterion, Present, Test};
-use crate::sql::{Arg, Writer};
-use crate::{composite, date, number, position, quantity, reference, string, token};
+use crate::sql::{Arg, Dialect, Writer};
+use crate::{composite, date, number, position, quantity, reference, string, text, token, uri, words};
 use remit_spec::{SearchKind, TypeId};
+use remit_terminology::Group;
+use std::sync::Arc;
 
 /// One table and the rows of it that match.
 #[derive(Clone, Debug)]
@@ -19,41 +22,68 @@ pub(crate) struct Part<'q> {
 pub(crate) enum Rows<'q> {
     /// One of these codes, of this system when it is said.
     Tokens(Option<&'q str>, Vec<&'q str>),
+    /// One of many codes, of this system.
+    Codes(&'q str, &'q Arc<Group>),
     /// Any code of this system.
     System(&'q str),
     Targets(Vec<(TypeId, &'q str)>),
     Uris(Vec<&'q str>),
+    Below(&'q [uri::Below]),
+    /// Codes, or URIs, with such a part.
+    Pieces(&'static str, &'q [token::Piece]),
+    /// What stands beside codes and references.
+    Texts(&'q [text::Value]),
     Strings(&'q [string::Value]),
     Dates(&'q [date::Value]),
     Numbers(&'q [number::Value]),
     Quantities(&'q [quantity::Value]),
     Composites(&'q [composite::Value]),
     Near(&'q [position::Value]),
+    Words(&'q words::Value),
     /// Any row of this table.
     Any(&'static str),
     /// Any reference to a type.
     AnyTarget(TypeId),
+    /// Rows of the same table that do not match.
+    Unlike(Box<Rows<'q>>),
     /// References to what meets a condition.
     Chain(&'q [Link]),
+    /// These resources themselves; no table.
+    These(Vec<(TypeId, &'q str)>),
+    /// References from what meets a condition.
+    Has(&'q Has),
 }
 
 /// The tables that a criterion looks into. None for `_id` and `_lastUpdated`.
 pub(crate) fn parts(criterion: &Criterion) -> Vec<Part<'_>> {
-    let rows = match &criterion.test {
-        Test::Id(_) | Test::Updated(_) => Vec::new(),
+    let rows = rows(&criterion.test).into_iter();
+    rows.map(|rows| Part { params: &criterion.params, rows }).collect()
+}
+
+fn rows(test: &Test) -> Vec<Rows<'_>> {
+    match test {
+        Test::Id(_) | Test::Updated(_) | Test::Type(_) => Vec::new(),
+        Test::Owned(owned) => owned.rows(),
         Test::Token(values) => tokens(values.iter()),
+        Test::Codes(value) => value.rows(),
         Test::Reference(values) => references(values),
         Test::Uri(uris) => vec![Rows::Uris(uris.iter().map(|u| &**u).collect())],
+        Test::Below(all) => vec![Rows::Below(all)],
+        Test::CodePiece(pieces) => vec![Rows::Pieces("ix_token", pieces)],
+        Test::UriPiece(pieces) => vec![Rows::Pieces("ix_uri", pieces)],
+        Test::Unlike(test) => unlike(test),
+        Test::Text(values) => vec![Rows::Texts(values)],
         Test::String(values) => vec![Rows::Strings(values)],
         Test::Date(values) => vec![Rows::Dates(values)],
         Test::Number(values) => vec![Rows::Numbers(values)],
         Test::Quantity(values) => vec![Rows::Quantities(values)],
         Test::Composite(values) => vec![Rows::Composites(values)],
         Test::Near(values) => vec![Rows::Near(values)],
+        Test::Words(value) => vec![Rows::Words(value)],
         Test::Present(present) => any(*present),
         Test::Chain(links) => vec![Rows::Chain(links)],
-    };
-    rows.into_iter().map(|rows| Part { params: &criterion.params, rows }).collect()
+        Test::Has(has) => vec![Rows::Has(has)],
+    }
 }
 
 /// Codes of one system stand together, so that each group is one probe.
@@ -99,6 +129,19 @@ fn references(values: &[reference::Value]) -> Vec<Rows<'_>> {
     rows
 }
 
+/// What an index has beside the rows of a test of one value.
+fn unlike(test: &Test) -> Vec<Rows<'_>> {
+    let rows = rows(test);
+    let is_local = rows.iter().any(|rows| matches!(rows, Rows::Targets(_)));
+    let is_url = rows.iter().any(|rows| matches!(rows, Rows::Uris(_)));
+    let other = match test {
+        Test::Reference(_) if is_local => Some(Rows::Any("ix_uri")),
+        Test::Reference(_) if is_url => Some(Rows::Any("ix_reference")),
+        _ => None,
+    };
+    rows.into_iter().map(|rows| Rows::Unlike(Box::new(rows))).chain(other).collect()
+}
+
 fn any(present: Present) -> Vec<Rows<'static>> {
     match (present.kind, present.target) {
         (SearchKind::Reference, Some(ty)) => vec![Rows::AnyTarget(ty)],
@@ -116,31 +159,44 @@ fn any(present: Present) -> Vec<Rows<'static>> {
     }
 }
 
-impl<'q> Part<'q> {
-    pub(crate) fn table(&self) -> &'static str {
-        match &self.rows {
-            Rows::Tokens(..) | Rows::System(_) => "ix_token",
-            Rows::Targets(_) | Rows::AnyTarget(_) | Rows::Chain(_) => "ix_reference",
-            Rows::Uris(_) => "ix_uri",
+impl<'q> Rows<'q> {
+    fn table(&self) -> &'static str {
+        match self {
+            Rows::Tokens(..) | Rows::Codes(..) | Rows::System(_) => "ix_token",
+            Rows::Texts(_) => "ix_text",
+            Rows::Targets(_) | Rows::AnyTarget(_) | Rows::Chain(_) | Rows::Has(_) => "ix_reference",
+            Rows::Uris(_) | Rows::Below(_) => "ix_uri",
             Rows::Strings(_) => "ix_string",
             Rows::Dates(_) => "ix_date",
             Rows::Numbers(_) => "ix_number",
             Rows::Quantities(_) => "ix_quantity",
             Rows::Composites(_) => "ix_composite",
             Rows::Near(_) => "ix_position",
-            Rows::Any(table) => table,
+            Rows::Words(_) => "ix_words",
+            Rows::Any(table) | Rows::Pieces(table, _) => table,
+            Rows::Unlike(rows) => rows.table(),
+            Rows::These(_) => "resource",
         }
+    }
+}
+
+impl<'q> Part<'q> {
+    pub(crate) fn table(&self) -> &'static str {
+        self.rows.table()
+    }
+
+    fn of(&self, rows: &Rows<'q>) -> Part<'q> {
+        Part { params: self.params, rows: rows.clone() }
     }
 
     /// Whether an index finds the matching rows of one resource at once. Tables of equal values are
     /// kept by value, so without a value their rows cannot be found by resource.
     fn is_kept_by_resource(&self) -> bool {
         match &self.rows {
-            Rows::System(_) | Rows::AnyTarget(_) | Rows::Chain(_) => false,
+            Rows::System(_) | Rows::Pieces(..) | Rows::Below(_) => false,
+            Rows::Unlike(rows) => !matches!(rows.table(), "ix_token" | "ix_uri" | "ix_composite"),
             Rows::Composites(values) => values.iter().all(composite::Value::has_code),
-            Rows::Any(table) => {
-                matches!(*table, "ix_string" | "ix_date" | "ix_number" | "ix_quantity" | "ix_position")
-            }
+            Rows::Any(table) => !matches!(*table, "ix_token" | "ix_uri" | "ix_composite"),
             _ => true,
         }
     }
@@ -149,6 +205,7 @@ impl<'q> Part<'q> {
     /// there is no such walk.
     pub(crate) fn walks(&self) -> Option<Vec<Part<'q>>> {
         let singles: Vec<Rows<'q>> = match &self.rows {
+            Rows::Words(_) => return Some(vec![self.clone()]),
             Rows::Tokens(system, codes) => {
                 codes.iter().map(|code| Rows::Tokens(*system, vec![code])).collect()
             }
@@ -167,19 +224,28 @@ impl<'q> Part<'q> {
 
     /// Whether a walk gives no resource twice.
     pub(crate) fn is_unique(&self) -> bool {
-        self.params.len() == 1
-            && match &self.rows {
-                Rows::Tokens(Some(_), codes) => codes.len() == 1,
-                Rows::Targets(targets) => targets.len() == 1,
-                Rows::Uris(uris) => uris.len() == 1,
-                _ => false,
-            }
+        matches!(self.rows, Rows::Words(_))
+            || self.params.len() == 1
+                && match &self.rows {
+                    Rows::Tokens(Some(_), codes) => codes.len() == 1,
+                    Rows::Targets(targets) => targets.len() == 1,
+                    Rows::Uris(uris) => uris.len() == 1,
+                    _ => false,
+                }
     }
 
     /// Writes `x.tenant = … and x.param = … and …` for the table under alias `x`.
     pub(crate) fn sql(&self, w: &mut Writer, tenant: i32, x: &str) {
+        if let Rows::Words(value) = self.rows {
+            return self::words(w, value, tenant, x);
+        }
         w.push(x).push(".tenant = ").arg(Arg::Int(tenant.into())).push(" and ").push(x).push(".param");
         integers(w, self.params);
+        self.conditions(w, tenant, x);
+    }
+
+    /// Writes ` and …` for the values.
+    fn conditions(&self, w: &mut Writer, tenant: i32, x: &str) {
         match &self.rows {
             Rows::Tokens(system, codes) => {
                 w.push(" and ").push(x).push(".code");
@@ -188,6 +254,7 @@ impl<'q> Part<'q> {
                     w.push(" and ").push(x).push(".system = ").arg(Arg::System((*system).into()));
                 }
             }
+            Rows::Codes(system, group) => self.many_codes(w, tenant, x, system, group),
             Rows::System(system) => {
                 w.push(" and ").push(x).push(".system = ").arg(Arg::System((*system).into()));
             }
@@ -198,6 +265,21 @@ impl<'q> Part<'q> {
             Rows::Uris(uris) => {
                 w.push(" and ").push(x).push(".uri");
                 texts(w, uris);
+            }
+            Rows::Below(all) => any_of(w, all, |w, v| v.sql(w, &format!("{x}.uri"))),
+            Rows::Pieces(table, all) => {
+                let column = format!("{x}.{}", if *table == "ix_uri" { "uri" } else { "code" });
+                any_of(w, all, |w, v| v.sql(w, &column));
+            }
+            Rows::Unlike(rows) => {
+                w.push(" and not (1 = 1");
+                self.of(rows).conditions(w, tenant, x);
+                w.push(")");
+            }
+            Rows::Texts(values) => {
+                w.push(" and ").push(x).push(".norm in (");
+                text::matching(w, tenant, self.params, values);
+                w.push(")");
             }
             Rows::Strings(values) => any_of(w, values, |w, v| v.sql(w, x)),
             Rows::Dates(values) => {
@@ -211,44 +293,115 @@ impl<'q> Part<'q> {
             Rows::Quantities(values) => any_of(w, values, |w, v| v.sql(w, x)),
             Rows::Composites(values) => any_of(w, values, |w, v| v.sql(w, x)),
             Rows::Near(values) => any_of(w, values, |w, v| v.sql(w, x)),
-            Rows::Any(_) | Rows::AnyTarget(_) | Rows::Chain(_) => {}
+            Rows::Any(_)
+            | Rows::AnyTarget(_)
+            | Rows::Chain(_)
+            | Rows::Has(_)
+            | Rows::These(_)
+            | Rows::Words(_) => {}
         }
+    }
+
+    /// Whether the rows stand for resources of any type.
+    pub(crate) fn is_of_all_types(&self) -> bool {
+        matches!(self.rows, Rows::Words(_))
+    }
+
+    /// The column with the number of the resource. The table of words on SQLite has no name of its own
+    /// for it.
+    pub(crate) fn rid(&self, dialect: Dialect) -> &'static str {
+        match (&self.rows, dialect) {
+            (Rows::Words(_), Dialect::Sqlite) => ".rowid",
+            _ => ".rid",
+        }
+    }
+
+    /// Writes ` and x.code in … and x.system = …` with all codes in one argument. Most codes of a large
+    /// set are in no resource: these are sorted out once, and not for every resource looked at.
+    fn many_codes(&self, w: &mut Writer, tenant: i32, x: &str, system: &str, group: &Arc<Group>) {
+        let (c, y) = (w.alias(), w.alias());
+        let (start, from, value, end) = match w.dialect {
+            Dialect::Sqlite => (" in (select ", " from json_each(", format!("{c}.value"), ")"),
+            Dialect::Postgres => (" = any(array(select ", " from unnest(", format!("{c}.code"), "))"),
+        };
+        w.push(" and ").push(x).push(".code").push(start).push(&value).push(from);
+        w.arg(Arg::Codes(group.clone())).push(") ").push(&c);
+        if w.dialect == Dialect::Postgres {
+            w.push("(code)");
+        }
+        w.push(" where exists (select 1 from ix_token ").push(&y).push(" where ").push(&y).push(".tenant = ");
+        w.arg(Arg::Int(tenant.into())).push(" and ").push(&y).push(".param");
+        integers(w, self.params);
+        w.push(" and ").push(&y).push(".code = ").push(&value).push(" and ").push(&y).push(".system = ");
+        w.arg(Arg::System(system.into())).push(")").push(end);
+        w.push(" and ").push(x).push(".system = ").arg(Arg::System(system.into()));
     }
 
     /// Writes a condition on the resource whose number is `rid`.
     pub(crate) fn filter(&self, w: &mut Writer, cx: &Sql<'_>, rid: &str) {
-        if !self.is_kept_by_resource() {
+        if let Rows::These(all) = &self.rows {
+            w.push(rid);
+            return one_of(w, all, |w, (ty, id)| _ = w.arg(Arg::Target(*ty, (*id).into())));
+        }
+        // A search of any type has to ask each target for its type, which the other form does.
+        let is_anywhere = matches!(self.rows, Rows::Has(has) if has.is_anywhere && !has.types.is_empty());
+        if !self.is_kept_by_resource() || is_anywhere {
             w.push(rid).push(" in (");
             self.rids(w, cx);
             w.push(")");
             return;
         }
+        match self.rows {
+            Rows::Chain(links) => return chain::filter(w, cx, self.params, links, rid),
+            Rows::Has(has) => return has::filter(w, cx, self.params, has, rid),
+            _ => {}
+        }
         let x = w.alias();
-        w.push("exists (select 1 from ").push(self.table()).push(" ").push(&x).push(" where ");
+        w.push("exists (select 1 from ").push(self.table()).push(" ").push(&x);
+        self.of_type(w, cx, &x);
+        w.push(" where ");
         self.sql(w, cx.plan.tenant(), &x);
-        w.push(" and ").push(&x).push(".rid = ").push(rid).push(")");
+        let column = self.rid(w.dialect);
+        w.push(" and ").push(&x).push(column).push(" = ").push(rid).push(")");
     }
 
     /// Writes a select of the numbers of all resources with a matching row; one may come twice.
     pub(crate) fn rids(&self, w: &mut Writer, cx: &Sql<'_>) {
-        if let Rows::Chain(links) = self.rows {
-            return chain::rids(w, cx, self.params, links);
+        match self.rows {
+            Rows::Chain(links) => return chain::rids(w, cx, self.params, links),
+            Rows::Has(has) => return has::rids(w, cx, self.params, has),
+            _ => {}
         }
         let x = w.alias();
-        w.push("select ").push(&x).push(".rid as rid from ").push(self.table()).push(" ").push(&x);
-        if let Rows::AnyTarget(ty) = self.rows {
-            let t = w.alias();
-            w.push(" join resource ")
-                .push(&t)
-                .push(" on ")
-                .push(&t)
-                .push(".rid = ")
-                .push(&x)
-                .push(".target and ");
-            w.push(&t).push(".type = ").number(cx.type_number(ty));
+        if let Rows::These(all) = &self.rows {
+            w.push("select ").push(&x).push(".rid as rid from resource ").push(&x);
+            w.push(" where ").push(&x).push(".rid");
+            return one_of(w, all, |w, (ty, id)| _ = w.arg(Arg::Target(*ty, (*id).into())));
         }
+        let column = self.rid(w.dialect);
+        w.push("select ").push(&x).push(column).push(" as rid from ").push(self.table()).push(" ").push(&x);
+        self.of_type(w, cx, &x);
         w.push(" where ");
         self.sql(w, cx.plan.tenant(), &x);
+    }
+
+    /// Writes a select whose rows tell how common the matches are: of a chain its targets, of `_has`
+    /// its sources, for these decide what the criterion costs.
+    pub(crate) fn counted(&self, w: &mut Writer, cx: &Sql<'_>) {
+        match self.rows {
+            Rows::Chain(links) => chain::all_targets(w, cx, links),
+            Rows::Has(has) => chain::targets(w, cx, &has.source),
+            _ => self.rids(w, cx),
+        }
+    }
+
+    /// Joins the target where its type counts.
+    fn of_type(&self, w: &mut Writer, cx: &Sql<'_>, x: &str) {
+        if let Rows::AnyTarget(ty) = self.rows {
+            let t = w.alias();
+            w.push(" join resource ").push(&t).push(" on ").push(&t).push(".rid = ").push(x);
+            w.push(".target and ").push(&t).push(".type = ").number(cx.type_number(ty));
+        }
     }
 }
 
@@ -270,6 +423,16 @@ impl Sql<'_> {
 /// Writes ` = 1` or ` in (1, 2)`.
 pub(crate) fn integers(w: &mut Writer, numbers: &[i32]) {
     one_of(w, numbers, |w, n| _ = w.number(i64::from(*n)));
+}
+
+/// Words are kept with the number of their tenant, so nothing else needs to be asked.
+fn words(w: &mut Writer, value: &words::Value, tenant: i32, x: &str) {
+    let is_sqlite = w.dialect == Dialect::Sqlite;
+    let question = Arg::Text(value.render(tenant, is_sqlite));
+    match is_sqlite {
+        true => _ = w.push(x).push(".ix_words match ").arg(question),
+        false => _ = w.push(x).push(".words @@ ").arg(question).push("::tsquery"),
+    }
 }
 
 fn texts(w: &mut Writer, all: &[&str]) {

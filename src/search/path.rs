@@ -37,6 +37,17 @@ enum Step {
     ExtensionValue,
 }
 
+/// What a value is to a search by a set of codes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Gives {
+    /// A code with its system, said or known from its required value set.
+    Codes,
+    /// A value without a system.
+    PlainValues,
+    /// No code: an identifier, a phone number.
+    Identifiers,
+}
+
 #[derive(Clone, Debug)]
 struct Choice {
     json_name: &'static str,
@@ -76,6 +87,34 @@ impl Path {
             Step::Member(choices) => Some(choices.iter().any(|c| names.contains(&definitions.name(c.ty)))),
             _ => None,
         }) == Some(true)
+    }
+
+    /// The types that the values can have; `None` when they can have any.
+    pub(crate) fn types(&self, start: TypeId) -> Option<Vec<TypeId>> {
+        for step in self.steps.iter().rev() {
+            match step {
+                Step::Member(choices) => return Some(choices.iter().map(|c| c.ty).collect()),
+                Step::ExtensionValue | Step::Extension(_) => return None,
+                _ => {}
+            }
+        }
+        Some(vec![start])
+    }
+
+    /// What the last step can give to a token parameter.
+    pub(crate) fn gives_codes(&self, definitions: &Definitions) -> Vec<Gives> {
+        let last = self.steps.iter().rev().find_map(|step| match step {
+            Step::Member(choices) => Some(choices),
+            _ => None,
+        });
+        let gives = |choice: &Choice| match definitions.name(choice.ty) {
+            "Identifier" | "ContactPoint" => Gives::Identifiers,
+            _ if definitions.ty(choice.ty).kind == Kind::Primitive && choice.value_set.is_none() => {
+                Gives::PlainValues
+            }
+            _ => Gives::Codes,
+        };
+        last.into_iter().flatten().map(gives).collect()
     }
 
     /// The one type of the values; `start` for a path without steps.

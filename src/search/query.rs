@@ -2,9 +2,10 @@
 //! SQL (<https://hl7.org/fhir/R4/search.html>).
 
 use crate::chain::Link;
-use crate::cursor::Key;
+use crate::cursor::{Key, Side};
+use crate::has::Has;
 use crate::include::Include;
-use crate::{date, number, position, quantity, reference, string, token};
+use crate::{codes, date, number, position, quantity, reference, string, text, token, uri};
 use remit_spec::TypeId;
 
 /// A search.
@@ -28,8 +29,10 @@ pub struct Query {
     pub elements: Vec<String>,
     /// The parameters that were understood, for the self link. Without the cursor.
     pub pairs: Vec<(String, String)>,
-    /// Where the page before this one ended.
+    /// The resource that this page lies beside.
     pub cursor: Option<Vec<Key>>,
+    /// On which side of it.
+    pub side: Side,
 }
 
 /// What must hold of a resource.
@@ -63,10 +66,22 @@ pub enum Test {
     Updated(Vec<date::Value>),
     /// Rows of `ix_token`.
     Token(Vec<token::Value>),
+    /// Rows of `ix_token` with a code of a set, `:in`, `:not-in`, `:above`, `:below`.
+    Codes(codes::Value),
     /// Rows of `ix_reference`, and of `ix_uri` for what lies elsewhere.
     Reference(Vec<reference::Value>),
+    /// Rows of `ix_token` by a part of their code, `:code-text`.
+    CodePiece(Vec<token::Piece>),
+    /// Rows of `ix_text`, `:text`.
+    Text(Vec<text::Value>),
     /// Rows of `ix_uri`.
     Uri(Vec<Box<str>>),
+    /// Rows of `ix_uri` by a part of them.
+    UriPiece(Vec<token::Piece>),
+    /// Rows other than those that are asked for.
+    Unlike(Box<Test>),
+    /// Rows of `ix_uri` below these, `:below`.
+    Below(Vec<uri::Below>),
     /// Rows of `ix_string`.
     String(Vec<string::Value>),
     /// Rows of `ix_date`.
@@ -79,8 +94,16 @@ pub enum Test {
     Composite(Vec<crate::composite::Value>),
     /// Rows of `ix_position`.
     Near(Vec<position::Value>),
+    /// Words, `_text` and `_content`.
+    Words(crate::words::Value),
     /// What must hold of the target of a reference, for each type of target.
     Chain(Vec<Link>),
+    /// Belonging to a compartment: rows of `ix_reference` that point to one of its owners.
+    Owned(crate::compartment::Owned),
+    /// The type of the resource; only conditions that are made here ask for it.
+    Type(Vec<TypeId>),
+    /// What must hold of something whose reference leads here, `_has`.
+    Has(Box<Has>),
     /// Whether there is any row, `:missing=false`.
     Present(Present),
 }
@@ -119,6 +142,12 @@ pub enum SortBy {
     Number(Vec<i32>),
     /// Quantities, in their canonical units where they have one.
     Quantity(Vec<i32>),
+    /// Codes, letter by letter.
+    Token(Vec<i32>),
+    /// URIs, letter by letter.
+    Uri(Vec<i32>),
+    /// References as `Type/id`, of this type only when it is said; the URL where no target is here.
+    Reference(Vec<i32>, Option<TypeId>),
 }
 
 /// Direction of a sort key.

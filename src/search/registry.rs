@@ -3,13 +3,15 @@
 //! What a type needs is compiled when it is first used, so that a start costs nothing.
 
 use crate::composite::Part;
+use crate::custom::{Custom, Customs, Row, State, keep};
 use crate::expression;
-use crate::path::Path;
+use crate::path::{Gives, Path};
+use crate::words::TextLevel;
 use remit_fhir::{Error, Result};
 use remit_fhirpath::Expression;
 use remit_spec::{Definitions, SearchKind, SearchParameter, TypeId, alternatives};
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A search parameter on one resource type.
 #[derive(Debug)]
@@ -59,13 +61,17 @@ struct OfType {
     extractors: Box<[Extractor]>,
 }
 
-/// All types and parameters with their numbers.
-#[derive(Debug)]
+/// All types and parameters with their numbers: those of the specification, which all tenants share,
+/// and those of one tenant.
+#[derive(Clone, Debug)]
 pub struct Registry {
     definitions: &'static Definitions,
-    type_numbers: Box<[i32]>,
-    numbers: HashMap<(TypeId, &'static str), i32>,
-    of_type: Box<[OnceLock<OfType>]>,
+    type_numbers: Arc<[i32]>,
+    numbers: Arc<HashMap<(TypeId, &'static str), i32>>,
+    of_type: Arc<[OnceLock<OfType>]>,
+    customs: Customs,
+    /// Which words are kept, and whether all resources have theirs.
+    text: (TextLevel, State),
 }
 
 /// The parameters that are columns of the resource itself.
@@ -90,7 +96,7 @@ impl Registry {
     ) -> Result<Registry> {
         let definitions = Definitions::r4();
         let count = definitions.types().count();
-        let mut type_numbers = vec![0; count].into_boxed_slice();
+        let mut type_numbers = vec![0; count];
         let mut types_by_number = HashMap::new();
         for (number, name) in types {
             if let Some(ty) = definitions.resource_named(name.as_ref()) {
@@ -106,7 +112,10 @@ impl Registry {
             }
         }
         let of_type = (0..count).map(|_| OnceLock::new()).collect();
-        let registry = Registry { definitions, type_numbers, numbers, of_type };
+        let text = (TextLevel::None, State::Usable);
+        let (type_numbers, numbers) = (type_numbers.into(), Arc::new(numbers));
+        let registry =
+            Registry { definitions, type_numbers, numbers, of_type, customs: Customs::default(), text };
         registry.check()?;
         Ok(registry)
     }
@@ -142,17 +151,134 @@ impl Registry {
     /// The parameter with this code on a type, when it has index rows.
     pub fn parameter(&self, ty: TypeId, code: &str) -> Option<&Parameter> {
         let ids = self.definitions.search_parameters(ty);
-        let place = ids.binary_search_by(|id| self.definitions.parameter(*id).code.cmp(code)).ok()?;
-        self.of_type(ty)?.parameters.get(place)?.as_ref()
+        match ids.binary_search_by(|id| self.definitions.parameter(*id).code.cmp(code)) {
+            Ok(place) => self.of_type(ty)?.parameters.get(place)?.as_ref(),
+            Err(_) => match self.customs.find(ty, code)? {
+                (custom, State::Usable) => Some(&custom.parameter),
+                (_, State::Filling) => None,
+            },
+        }
+    }
+
+    /// Why a type cannot be searched by this code.
+    pub(crate) fn why_not(&self, ty: TypeId, code: &str) -> String {
+        let name = self.definitions.name(ty);
+        let shown: String = code.chars().take(80).collect();
+        match self.customs.find(ty, code) {
+            Some((custom, State::Filling)) => format!(
+                "'{shown}' of {name} (SearchParameter/{}) is not indexed yet; POST [base]/$reindex makes it usable, and it is not done",
+                custom.source
+            ),
+            _ => format!("{name} has no search parameter '{shown}' here"),
+        }
+    }
+
+    /// Counts the changes of the tenant's own parameters; 0 when there never was one. Index rows say
+    /// under which count they were made, and the store refuses those of another.
+    pub fn epoch(&self) -> i64 {
+        self.customs.epoch
+    }
+
+    /// The same registry for a database that keeps words up to this level.
+    pub fn with_text(&self, epoch: i64, level: TextLevel, state: State) -> Registry {
+        let customs = Customs { epoch, ..self.customs.clone() };
+        Registry { customs, text: (level, state), ..self.clone() }
+    }
+
+    /// Which words are kept, and whether all resources have theirs.
+    pub fn text(&self) -> (TextLevel, State) {
+        self.text
+    }
+
+    /// The tenant's own parameters, by type and code.
+    pub fn custom(&self) -> impl Iterator<Item = (&Custom, State)> {
+        self.customs.all.iter().map(|(custom, state)| (&**custom, *state))
+    }
+
+    /// Whether a text of a search may name one of the tenant's own parameters.
+    pub fn may_mean_custom(&self, text: &str) -> bool {
+        self.customs.all.iter().any(|(custom, _)| text.contains(&*custom.definition.code))
+    }
+
+    pub(crate) fn custom_numbered(&self, number: i32) -> Option<Arc<Custom>> {
+        self.customs.all.iter().find(|(c, _)| c.parameter.number == number).map(|(c, _)| Arc::clone(c))
+    }
+
+    pub(crate) fn with_customs(&self, customs: Customs) -> Registry {
+        Registry { customs, ..self.clone() }
+    }
+
+    pub(crate) fn compile_custom(&self, row: &Row, wanted: &crate::custom::Definition) -> Result<Custom> {
+        let (definition, number, ty) = (keep(wanted)?, row.number, wanted.base);
+        let source = self.source(ty, definition).ok_or_else(|| {
+            Error::internal(format!(
+                "the expression of SearchParameter/{} does not compile any more",
+                row.source
+            ))
+        })?;
+        let parameter = Parameter { definition, number, only: None, parts: self.parts(ty, definition) };
+        let extractor = Extractor { param: number, kind: definition.kind, source };
+        Ok(Custom {
+            ty,
+            source: row.source.as_str().into(),
+            parameter,
+            definition: wanted.clone(),
+            extractor,
+        })
     }
 
     /// The parameters of a type that can be searched, by code; `_id` and `_lastUpdated` come on top.
     pub fn parameters(&self, ty: TypeId) -> impl Iterator<Item = &Parameter> {
-        self.of_type(ty).into_iter().flat_map(|t| t.parameters.iter().flatten())
+        let own = self.customs.of(ty).iter().filter(|(_, state)| *state == State::Usable);
+        let standard = self.of_type(ty).into_iter().flat_map(|t| t.parameters.iter().flatten());
+        standard.chain(own.map(|(custom, _)| &custom.parameter))
+    }
+
+    /// Whether the values of a parameter can be of one of these datatypes.
+    pub(crate) fn gives(&self, parameter: &Parameter, names: &[&str]) -> bool {
+        let types = self
+            .definitions
+            .resource_types()
+            .filter(|ty| self.definitions.is_a(*ty, parameter.definition.base));
+        let mut extractors = types.flat_map(|ty| self.extractors(ty)).filter(|e| e.param == parameter.number);
+        extractors.any(|extractor| match &extractor.source {
+            Source::Paths(paths) | Source::Expressions(paths, _) => {
+                paths.iter().any(|path| path.gives(names, self.definitions))
+            }
+            Source::Composite(..) => false,
+        })
+    }
+
+    /// What the values of a token parameter can be.
+    pub(crate) fn gives_codes(&self, parameter: &Parameter) -> Vec<Gives> {
+        let ty = self.numbers.iter().find(|(_, number)| **number == parameter.number).map(|((ty, _), _)| *ty);
+        let extractors = ty.into_iter().flat_map(|ty| self.extractors(ty));
+        let custom = self.customs.all.iter().map(|(custom, _)| &custom.extractor);
+        let own = extractors.chain(custom).filter(|extractor| extractor.param == parameter.number);
+        own.flat_map(|extractor| match &extractor.source {
+            Source::Paths(paths) => {
+                paths.iter().flat_map(|path| path.gives_codes(self.definitions)).collect()
+            }
+            // What is more than a path is a truth value.
+            Source::Expressions(..) => vec![Gives::PlainValues],
+            Source::Composite(..) => Vec::new(),
+        })
+        .collect()
     }
 
     pub(crate) fn extractors(&self, ty: TypeId) -> &[Extractor] {
         self.of_type(ty).map_or(&[], |t| &t.extractors)
+    }
+
+    /// Extractors of the tenant's own parameters, usable or not.
+    pub(crate) fn custom_extractors(&self, ty: TypeId) -> impl Iterator<Item = &Extractor> {
+        self.customs.of(ty).iter().map(|(custom, _)| &custom.extractor)
+    }
+
+    /// Whether no row of a type depends on what the server itself sets in a resource: its id, version
+    /// and time. Parameters of FHIR look at none of these; a tenant's own may, and so do all texts.
+    pub fn ignores_stamps(&self, ty: TypeId) -> bool {
+        self.custom_extractors(ty).next().is_none() && self.text().0 < TextLevel::Content
     }
 
     fn of_type(&self, ty: TypeId) -> Option<&OfType> {
@@ -169,6 +295,10 @@ impl Registry {
             if let Some((wide, only)) = self.shares_rows(ty, definition) {
                 let number = *self.numbers.get(&(ty, wide))?;
                 return Some(Parameter { definition, number, only: Some(only), parts: Box::default() });
+            }
+            if let Some(same) = self.has_same_rows(ty, definition) {
+                let number = *self.numbers.get(&(ty, same))?;
+                return Some(Parameter { definition, number, only: None, parts: Box::default() });
             }
             let source = self.source(ty, definition)?;
             extractors.push(Extractor { param: number, kind: definition.kind, source });
@@ -200,6 +330,20 @@ impl Registry {
         let mut all = ids.map(|id| self.definitions.parameter(*id));
         let found = all.find(|p| p.kind == SearchKind::Reference && p.expression == Some(wide))?;
         Some((found.code, only))
+    }
+
+    /// An earlier parameter of the type that says the same under another code: `phonetic` is `name`.
+    fn has_same_rows(&self, ty: TypeId, definition: &SearchParameter) -> Option<&'static str> {
+        let ids = self.definitions.search_parameters(ty).iter();
+        let mut earlier =
+            ids.map(|id| self.definitions.parameter(*id)).take_while(|p| p.code < definition.code);
+        let same = earlier.find(|p| {
+            (p.kind, p.expression) == (definition.kind, definition.expression)
+                && p.kind != SearchKind::Composite
+                && p.targets == definition.targets
+                && has_rows(p)
+        });
+        same.map(|p| p.code)
     }
 
     fn paths(&self, expression: &str, focus: TypeId, resource: TypeId) -> Vec<Path> {

@@ -4,8 +4,10 @@
 //! Rows name their parameter by its number in the database, systems by text and local targets by
 //! type and id; the store turns texts into numbers.
 
+use crate::words::WordsRow;
 use remit_spec::TypeId;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 
 /// A finite floating point number with a total order, so that rows can be sorted and compared.
@@ -78,6 +80,15 @@ pub struct StringRow {
     pub norm: Box<str>,
     /// As written.
     pub exact: Box<str>,
+}
+
+/// A text that stands beside a code, an identifier or a reference.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TextRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// Folded words with one blank between them.
+    pub norm: Box<str>,
 }
 
 /// An interval of time in microseconds since 1970.
@@ -164,6 +175,8 @@ macro_rules! tables {
         /// All index rows of one resource, each table sorted and without repetition.
         #[derive(Clone, PartialEq, Eq, Debug, Default)]
         pub struct IndexRows {
+            /// The [`epoch`](crate::Registry::epoch) of the registry that they were made with.
+            pub epoch: i64,
             $(#[doc = concat!("Rows of `", stringify!($row), "`.")] pub $name: Vec<$row>,)*
         }
 
@@ -171,6 +184,16 @@ macro_rules! tables {
             /// Sorts every table and removes repeated rows.
             pub(crate) fn normalise(&mut self) {
                 $(self.$name.sort_unstable(); self.$name.dedup();)*
+            }
+
+            /// Keeps the rows of these parameters only.
+            pub fn keep(&mut self, params: &[i32]) {
+                $(self.$name.retain(|row| params.contains(&row.param));)*
+            }
+
+            /// Takes the rows of these parameters out.
+            pub fn leave_out(&mut self, params: &HashSet<i32>) {
+                $(self.$name.retain(|row| !params.contains(&row.param));)*
             }
 
             /// Whether there is no row.
@@ -186,9 +209,15 @@ macro_rules! tables {
 
         /// What must be written and what must be removed to get from one set of rows to another.
         pub fn difference(old: IndexRows, new: IndexRows) -> (IndexRows, IndexRows) {
-            let mut add = IndexRows::default();
-            let mut remove = IndexRows::default();
+            // Of rows of two epochs the older ones may lack some; the store refuses them.
+            let epoch = if old.is_empty() { new.epoch } else { old.epoch };
+            let mut add = IndexRows { epoch: new.epoch, ..IndexRows::default() };
+            let mut remove = IndexRows { epoch, ..IndexRows::default() };
             $((add.$name, remove.$name) = only_in(old.$name, new.$name);)*
+            // The one row of words is replaced.
+            if !add.words.is_empty() {
+                remove.words.clear();
+            }
             (add, remove)
         }
     };
@@ -197,6 +226,7 @@ macro_rules! tables {
 tables! {
     tokens: TokenRow, references: ReferenceRow, uris: UriRow, strings: StringRow, dates: DateRow,
     numbers: NumberRow, quantities: QuantityRow, composites: CompositeRow, positions: PositionRow,
+    texts: TextRow, words: WordsRow,
 }
 
 /// Rows only in `new`, rows only in `old`; both are sorted.

@@ -4,7 +4,9 @@
 //! counts them so.
 
 use remit_spec::TypeId;
+use remit_terminology::Group;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// The few differences between the databases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +23,14 @@ impl Dialect {
         match self {
             Dialect::Sqlite => "json(r.body)",
             Dialect::Postgres => "coalesce(r.text, r.body::text)",
+        }
+    }
+
+    /// Makes the texts of an expression compare byte by byte.
+    pub(crate) fn bytewise(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " collate \"C\"",
         }
     }
 
@@ -42,6 +52,8 @@ pub enum Arg {
     Float(f64),
     /// A text.
     Text(String),
+    /// The codes of a group, as one list: a JSON array on SQLite, an array of texts on PostgreSQL.
+    Codes(Arc<Group>),
     /// A system or unit: bind its number in `symbol`, -1 when it has none, 0 for the empty text.
     System(String),
     /// A resource of the tenant: bind its `rid`, -1 when there is none.

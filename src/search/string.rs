@@ -27,8 +27,40 @@ pub enum Place {
     Start,
     /// It is the whole value, letter by letter: `:exact`.
     Whole,
+    /// It is the whole value, folded: `eq` of `_filter`.
+    Same,
     /// Anywhere, folded: `:contains`.
     Anywhere,
+    /// At the end, folded: `ew` of `_filter`.
+    End,
+}
+
+impl Place {
+    /// Whether `text` stands so in a value; both are folded.
+    pub(crate) fn holds(self, text: &str, value: &str) -> bool {
+        match self {
+            Place::Start => value.starts_with(text),
+            Place::Whole | Place::Same => value == text,
+            Place::Anywhere => value.contains(text),
+            Place::End => value.ends_with(text),
+        }
+    }
+
+    /// Writes a comparison with `like` for a text that stands anywhere or at the end.
+    pub(crate) fn like(self, w: &mut Writer, text: &str) {
+        let mut pattern = String::with_capacity(text.len() + 2);
+        pattern.push('%');
+        for c in text.chars() {
+            if matches!(c, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        if self == Place::Anywhere {
+            pattern.push('%');
+        }
+        w.push(" like ").arg(Arg::Text(pattern)).push(" escape '\\'");
+    }
 }
 
 /// Letter case, accents and repeated white space taken away.
@@ -110,9 +142,8 @@ pub(crate) fn parse(text: &str, place: Place) -> Result<Value> {
 impl Value {
     pub(crate) fn holds(&self, norm: &str, exact: &str) -> bool {
         match self.place {
-            Place::Start => norm.starts_with(&*self.norm),
             Place::Whole => exact == &*self.exact,
-            Place::Anywhere => norm.contains(&*self.norm),
+            place => place.holds(&self.norm, norm),
         }
     }
 
@@ -134,19 +165,10 @@ impl Value {
                 // No text of ours holds the last code point, so this is the end of all that start so.
                 w.push(" and ").push(column).push(" < ").arg(Arg::Text(format!("{}\u{10FFFF}", self.norm)));
             }
-            Place::Whole => _ = w.push(column).push(" = ").arg(Arg::Text(self.norm.to_string())),
-            Place::Anywhere => {
-                let mut pattern = String::with_capacity(self.norm.len() + 2);
-                pattern.push('%');
-                for c in self.norm.chars() {
-                    if matches!(c, '%' | '_' | '\\') {
-                        pattern.push('\\');
-                    }
-                    pattern.push(c);
-                }
-                pattern.push('%');
-                w.push(column).push(" like ").arg(Arg::Text(pattern)).push(" escape '\\'");
+            Place::Whole | Place::Same => {
+                _ = w.push(column).push(" = ").arg(Arg::Text(self.norm.to_string()))
             }
+            Place::Anywhere | Place::End => self.place.like(w.push(column), &self.norm),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::extract::Item;
 use crate::parse::unescape;
 use crate::rows::TokenRow;
 use crate::sql::{Arg, Writer};
+use crate::string::Place;
 use remit_fhir::{Error, Node, Result};
 use remit_spec::Terminology;
 
@@ -106,6 +107,58 @@ impl Value {
     }
 }
 
+/// A part of a code or a URI, letter case aside: `:code-text`, and `co`, `sw` and `ew` of `_filter`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Piece {
+    place: Place,
+    text: Box<str>,
+}
+
+/// Letters of a start that are looked up in the index in both cases; the rest is compared.
+const LOOKED_UP: usize = 3;
+
+impl Piece {
+    /// Reads a value of the URL.
+    pub(crate) fn parse(text: &str) -> Result<Piece> {
+        Ok(Piece::new(Place::Start, &unescape(text)?))
+    }
+
+    pub(crate) fn new(place: Place, text: &str) -> Piece {
+        Piece { place, text: text.to_ascii_lowercase().into() }
+    }
+
+    pub(crate) fn holds(&self, code: &str) -> bool {
+        self.place.holds(&self.text, &code.to_ascii_lowercase())
+    }
+
+    /// The same as [`holds`](Self::holds), of a column: a range for each spelling of the first letters.
+    pub(crate) fn sql(&self, w: &mut Writer, column: &str) {
+        if self.place != Place::Start {
+            w.push("lower(").push(column).push(")");
+            return self.place.like(w, &self.text);
+        }
+        let head: String = self.text.chars().take(LOOKED_UP).collect();
+        w.push("(").list(spellings(&head), " or ", |w, spelling| {
+            w.push(column).push(" >= ").arg(Arg::Text(spelling.clone())).push(" and ");
+            w.push(column).push(" < ").arg(Arg::Text(format!("{spelling}\u{10FFFF}")));
+        });
+        w.push(") and lower(substr(").push(column).push(", 1, ").number(self.text.chars().count() as i64);
+        w.push(")) = ").arg(Arg::Text(self.text.to_string()));
+    }
+}
+
+/// A text in lower case with each of its ASCII letters in both cases.
+fn spellings(text: &str) -> Vec<String> {
+    text.chars().fold(vec![String::new()], |all, c| {
+        let upper = c.to_ascii_uppercase();
+        let mut next: Vec<String> = all.iter().map(|start| format!("{start}{c}")).collect();
+        if upper != c {
+            next.extend(all.iter().map(|start| format!("{start}{upper}")));
+        }
+        next
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +179,22 @@ mod tests {
         for text in ["|", "a|b|c", r"a\", r"a\b"] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_code_is_found_by_its_start_in_any_case() {
+        for (start, code, expected) in [
+            ("ab", "ABC", true),
+            ("ABC", "abc", true),
+            ("abcd", "abc", false),
+            ("b", "abc", false),
+            ("8480", "8480-6", true),
+            ("é", "É1", false),
+            ("é", "é1", true),
+        ] {
+            assert_eq!(Piece::parse(start).unwrap().holds(code), expected, "{start} of {code}");
+        }
+        assert_eq!(spellings("a1b"), ["a1b", "A1b", "a1B", "A1B"]);
     }
 
     #[test]

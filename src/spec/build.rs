@@ -63,7 +63,8 @@ pub struct Report {
     pub value_sets: usize,
     /// Code systems.
     pub code_systems: usize,
-    /// Value sets and code systems that are referred to but not in the package, or kept by others.
+    /// Value sets and code systems that bindings lead to but that are not in the package, or kept by
+    /// others.
     pub left_out: Vec<String>,
     /// Bytes written.
     pub bytes: usize,
@@ -117,8 +118,8 @@ pub fn build(
         search_parameters: search.len(),
         operations: operations.len(),
         compartments: compartments.len(),
-        value_sets: terms.value_sets.len(),
-        code_systems: terms.code_systems.len(),
+        value_sets: terms.value_sets.len() + terms.more_value_sets.len(),
+        code_systems: terms.code_systems.len() + terms.more_code_systems.len(),
         left_out: terms.missing,
         bytes: 0,
     };
@@ -133,6 +134,8 @@ pub fn build(
         (&profiles, "compartments.json", &compartments),
         (&terminology, "value-sets.json", &terms.value_sets),
         (&terminology, "code-systems.json", &terms.code_systems),
+        (&terminology, "more-value-sets.json", &terms.more_value_sets),
+        (&terminology, "more-code-systems.json", &terms.more_code_systems),
     ] {
         report.bytes += write(folder, name, lines)?;
     }

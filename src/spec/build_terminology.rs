@@ -1,4 +1,5 @@
-//! Derives the value sets that bindings need, and the code systems that these draw from.
+//! Derives the value sets that bindings need, and the code systems that these draw from; the other
+//! value sets and code systems of the package go into files of their own, which are read on demand.
 //! <https://hl7.org/fhir/R4/valueset.html>, <https://hl7.org/fhir/R4/codesystem.html>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,10 @@ const OWN_SYSTEMS: [&str; 2] = ["http://hl7.org/fhir/", "http://terminology.hl7.
 pub(crate) struct Terms {
     pub(crate) value_sets: Vec<String>,
     pub(crate) code_systems: Vec<String>,
+    /// The value sets that no binding needs.
+    pub(crate) more_value_sets: Vec<String>,
+    /// The code systems that these draw from, and those of others.
+    pub(crate) more_code_systems: Vec<String>,
     /// Value sets and code systems that are referred to but not taken.
     pub(crate) missing: Vec<String>,
 }
@@ -23,7 +28,13 @@ pub(crate) struct Terms {
 pub(crate) fn derive(wanted: BTreeSet<String>, value_sets: Vec<Value>, code_systems: Vec<Value>) -> Terms {
     let value_sets = by_url(value_sets);
     let code_systems = by_url(code_systems);
-    let mut terms = Terms { value_sets: Vec::new(), code_systems: Vec::new(), missing: Vec::new() };
+    let mut terms = Terms {
+        value_sets: Vec::new(),
+        code_systems: Vec::new(),
+        more_value_sets: Vec::new(),
+        more_code_systems: Vec::new(),
+        missing: Vec::new(),
+    };
     let mut seen = BTreeSet::new();
     let mut systems = BTreeSet::new();
     let mut queue: Vec<String> = wanted.into_iter().collect();
@@ -43,14 +54,22 @@ pub(crate) fn derive(wanted: BTreeSet<String>, value_sets: Vec<Value>, code_syst
         }
         lines.insert(url, value_set_line(value_set, &code_systems));
     }
+    let others = value_sets.iter().filter(|(url, _)| !lines.contains_key(*url) && !url.is_empty());
+    terms.more_value_sets = others.map(|(_, set)| value_set_line(set, &code_systems)).collect();
     terms.value_sets = lines.into_values().collect();
+    let mut taken = BTreeSet::new();
     for url in systems {
         let system = code_systems.get(&url).filter(|_| is_own(&url));
         match system.filter(|system| !list(system, "concept").is_empty()) {
-            Some(system) => terms.code_systems.push(code_system_lines(system)),
+            Some(system) => {
+                terms.code_systems.push(code_system_lines(system, &value_sets));
+                taken.insert(url);
+            }
             None => terms.missing.push(url),
         }
     }
+    let others = code_systems.iter().filter(|(url, _)| !taken.contains(*url) && !url.is_empty());
+    terms.more_code_systems = others.map(|(_, system)| code_system_lines(system, &value_sets)).collect();
     terms.missing.sort();
     terms
 }
@@ -75,7 +94,7 @@ fn is_own(system: &str) -> bool {
 fn value_set_line(value_set: &Value, code_systems: &BTreeMap<String, Value>) -> String {
     let include = |part: &Value| include(part, code_systems);
     let mut line = Map::new();
-    copy(value_set, &mut line, &["url", "name"]);
+    copy(value_set, &mut line, &["url", "version", "name"]);
     let compose = &value_set["compose"];
     line.insert("include".into(), list(compose, "include").iter().map(&include).collect());
     if !list(compose, "exclude").is_empty() {
@@ -123,10 +142,14 @@ fn displays(system: &Value) -> BTreeMap<&str, &str> {
     concepts.into_iter().map(|concept| (text(concept, "code"), text(concept, "display"))).collect()
 }
 
-/// A code system, each concept on its own line.
-fn code_system_lines(system: &Value) -> String {
+/// A code system, each concept on its own line. The value set of all its codes is named where no
+/// definition of that value set is in the package.
+fn code_system_lines(system: &Value, value_sets: &BTreeMap<String, Value>) -> String {
     let mut head = Map::new();
-    copy(system, &mut head, &["url", "name", "content"]);
+    copy(system, &mut head, &["url", "version", "name", "content"]);
+    if !value_sets.contains_key(without_version(text(system, "valueSet"))) {
+        copy(system, &mut head, &["valueSet"]);
+    }
     if system["caseSensitive"] == false {
         head.insert("caseSensitive".into(), json!(false));
     }

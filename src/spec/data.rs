@@ -12,10 +12,14 @@ pub(crate) mod embedded {
     pub(crate) const TYPES: &str = include_str!("../../profiles/r4/types.json");
     pub(crate) const SEARCH_PARAMETERS: &str = include_str!("../../profiles/r4/search-parameters.json");
     pub(crate) const OPERATIONS: &str = include_str!("../../profiles/r4/operations.json");
+    /// The operations that this server adds, each as the whole resource.
+    pub(crate) const OWN_OPERATIONS: &str = include_str!("../../profiles/remit/operations/reindex.json");
     pub(crate) const COMPARTMENTS: &str = include_str!("../../profiles/r4/compartments.json");
     pub(crate) const SOURCE: &str = include_str!("../../profiles/r4/source.json");
     pub(crate) const VALUE_SETS: &str = include_str!("../../terminology/r4/value-sets.json");
     pub(crate) const CODE_SYSTEMS: &str = include_str!("../../terminology/r4/code-systems.json");
+    pub(crate) const MORE_VALUE_SETS: &str = include_str!("../../terminology/r4/more-value-sets.json");
+    pub(crate) const MORE_CODE_SYSTEMS: &str = include_str!("../../terminology/r4/more-code-systems.json");
 }
 
 /// What every file of the data is: one definition after the other.
@@ -24,6 +28,11 @@ pub(crate) fn read<T: Deserialize<'static>>(file: &str, text: &'static str) -> V
         .into_iter()
         .collect::<Result<_, _>>()
         .unwrap_or_else(|error| panic!("the embedded {file} is damaged: {error}"))
+}
+
+/// One definition of a file.
+pub(crate) fn one<T: Deserialize<'static>>(file: &str, text: &'static str) -> T {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("the embedded {file} is damaged: {error}"))
 }
 
 /// The package that the data was derived from.
@@ -185,6 +194,7 @@ pub(crate) struct CompartmentData {
 #[serde(bound(deserialize = "'de: 'static"))]
 pub(crate) struct ValueSetData {
     pub(crate) url: Text,
+    pub(crate) version: Option<Text>,
     pub(crate) name: Text,
     pub(crate) include: Vec<IncludeData>,
     #[serde(default)]
@@ -215,10 +225,14 @@ pub(crate) struct FilterData {
 #[serde(bound(deserialize = "'de: 'static"))]
 pub(crate) struct CodeSystemData {
     pub(crate) url: Text,
+    pub(crate) version: Option<Text>,
     pub(crate) name: Text,
     pub(crate) content: Text,
     #[serde(default = "yes", rename = "caseSensitive")]
     pub(crate) case_sensitive: bool,
+    /// The value set of all its codes, where nothing else defines that.
+    #[serde(rename = "valueSet")]
+    pub(crate) value_set: Option<Text>,
     pub(crate) concepts: Vec<ConceptData>,
 }
 

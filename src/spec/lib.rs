@@ -17,6 +17,7 @@ mod names;
 mod open_systems;
 mod operation;
 mod package;
+mod published;
 mod search_parameter;
 mod terminology;
 #[cfg(test)]
@@ -36,7 +37,7 @@ pub use operation::{Compartment, Operation, OperationParameter};
 pub use search_parameter::{
     SearchComponent, SearchKind, SearchParameter, SearchParameterId, alternatives, first_name,
 };
-pub use terminology::{CodeSystem, Concept, Membership, Terminology, ValueSet};
+pub use terminology::{CodeSystem, Concept, Filter, Include, Listed, Membership, Terminology, ValueSet};
 pub use types::{
     Binding, Element, ElementType, Invariant, Kind, Primitive, Severity, Strength, SystemType, Type, TypeId,
 };

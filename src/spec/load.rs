@@ -178,7 +178,8 @@ fn parameters_by_type(types: &[Type], parameters: &[SearchParameter]) -> Box<[Bo
 }
 
 fn operations(names: &TypeNames) -> Box<[Operation]> {
-    let all: Vec<OperationData> = data::read("operations.json", embedded::OPERATIONS);
+    let mut all: Vec<OperationData> = data::read("operations.json", embedded::OPERATIONS);
+    all.extend(data::read::<OperationData>("operations of this server", embedded::OWN_OPERATIONS));
     let operation = |data: OperationData| Operation {
         code: data.code.0,
         url: data.url.0,

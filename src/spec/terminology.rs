@@ -2,7 +2,8 @@
 //! <https://hl7.org/fhir/R4/terminology-module.html>
 //!
 //! A value set is expanded when it is first asked, and kept. Systems whose codes are too many to
-//! list are judged by their form: see [`crate::open_systems`].
+//! list are judged by their form: see [`crate::open_systems`]. What R4 publishes beyond the needs of
+//! bindings is in [`crate::published`].
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
@@ -11,6 +12,7 @@ use crate::data::{self, CodeSystemData, ConceptData, IncludeData, ValueSetData, 
 use crate::expansion::{Entry, Expansion};
 use crate::names::Names;
 use crate::open_systems;
+use crate::published::Published;
 use crate::text::{Text, texts};
 
 /// Whether a code is in a value set.
@@ -29,6 +31,8 @@ pub enum Membership {
 pub struct Terminology {
     value_sets: HashMap<&'static str, ValueSet>,
     code_systems: HashMap<&'static str, CodeSystem>,
+    more_value_sets: Published<ValueSet>,
+    more_code_systems: Published<CodeSystem>,
 }
 
 /// A value set.
@@ -36,33 +40,48 @@ pub struct Terminology {
 pub struct ValueSet {
     /// The canonical URL.
     pub url: &'static str,
+    /// The business version.
+    pub version: Option<&'static str>,
     /// The name for machines.
     pub name: &'static str,
-    pub(crate) include: Box<[Include]>,
-    pub(crate) exclude: Box<[Include]>,
+    /// What it takes.
+    pub include: Box<[Include]>,
+    /// What it takes out again.
+    pub exclude: Box<[Include]>,
     pub(crate) expansion: OnceLock<Expansion>,
 }
 
+/// One selection of codes in the definition of a value set; all of it must hold of a code.
 #[derive(Debug)]
-pub(crate) struct Include {
-    pub(crate) system: Option<&'static str>,
-    pub(crate) concepts: Option<Box<[Listed]>>,
-    pub(crate) filters: Box<[Filter]>,
-    pub(crate) value_sets: Box<[&'static str]>,
+pub struct Include {
+    /// The code system that it selects from.
+    pub system: Option<&'static str>,
+    /// The codes that it lists.
+    pub concepts: Option<Box<[Listed]>>,
+    /// What must hold of a concept.
+    pub filters: Box<[Filter]>,
+    /// The value sets that a code must be in.
+    pub value_sets: Box<[&'static str]>,
 }
 
 /// A code that a value set lists.
 #[derive(Debug)]
-pub(crate) struct Listed {
-    pub(crate) code: &'static str,
-    pub(crate) display: Option<&'static str>,
+pub struct Listed {
+    /// The code.
+    pub code: &'static str,
+    /// What people read.
+    pub display: Option<&'static str>,
 }
 
+/// What must hold of a concept.
 #[derive(Debug)]
-pub(crate) struct Filter {
-    pub(crate) property: &'static str,
-    pub(crate) op: &'static str,
-    pub(crate) value: &'static str,
+pub struct Filter {
+    /// The property looked at.
+    pub property: &'static str,
+    /// The operator.
+    pub op: &'static str,
+    /// What it compares with.
+    pub value: &'static str,
 }
 
 /// A code system.
@@ -70,8 +89,14 @@ pub(crate) struct Filter {
 pub struct CodeSystem {
     /// The canonical URL.
     pub url: &'static str,
+    /// The business version.
+    pub version: Option<&'static str>,
     /// The name for machines.
     pub name: &'static str,
+    /// How much of the system is here: `complete`, `fragment`, `example`, `not-present`, `supplement`.
+    pub content: &'static str,
+    /// The value set of all its codes, where nothing else defines that.
+    pub value_set: Option<&'static str>,
     /// Every code is here; false for an example or a fragment.
     pub is_complete: bool,
     /// Upper and lower case differ.
@@ -108,6 +133,8 @@ impl Terminology {
         Terminology {
             value_sets: value_sets.into_iter().map(|data| (data.url.0, value_set(data))).collect(),
             code_systems: code_systems.into_iter().map(|data| (data.url.0, code_system(data))).collect(),
+            more_value_sets: Published::of(embedded::MORE_VALUE_SETS),
+            more_code_systems: Published::of(embedded::MORE_CODE_SYSTEMS),
         }
     }
 
@@ -124,6 +151,28 @@ impl Terminology {
     /// The code system with this canonical URL, with or without a version.
     pub fn code_system(&self, url: &str) -> Option<&CodeSystem> {
         self.code_systems.get(without_version(url))
+    }
+
+    /// The value set with this canonical URL, without a version, among all that R4 publishes.
+    pub fn published_value_set(&self, url: &str) -> Option<&ValueSet> {
+        let more =
+            || self.more_value_sets.get(url, |text| value_set(data::one("more-value-sets.json", text)));
+        self.value_sets.get(url).or_else(more)
+    }
+
+    /// The code system with this canonical URL, without a version, among all that R4 publishes.
+    pub fn published_code_system(&self, url: &str) -> Option<&CodeSystem> {
+        let read = |text| code_system(data::one("more-code-systems.json", text));
+        self.code_systems.get(url).or_else(|| self.more_code_systems.get(url, read))
+    }
+
+    /// The code system of which this value set is said to hold all codes, and which nothing else defines.
+    pub fn published_system_of(&self, value_set: &str) -> Option<&CodeSystem> {
+        let named = self.code_systems.values().find(|system| system.value_set == Some(value_set));
+        named.or_else(|| {
+            let needle = format!("\"valueSet\":\"{value_set}\"");
+            self.published_code_system(self.more_code_systems.url_of_line_with(&needle)?)
+        })
     }
 
     /// Every code system, in no particular order.
@@ -235,6 +284,7 @@ fn without_version(url: &str) -> &str {
 fn value_set(data: ValueSetData) -> ValueSet {
     ValueSet {
         url: data.url.0,
+        version: data.version.map(|version| version.0),
         name: data.name.0,
         include: data.include.into_iter().map(include).collect(),
         exclude: data.exclude.into_iter().map(include).collect(),
@@ -268,7 +318,10 @@ fn code_system(data: CodeSystemData) -> CodeSystem {
     let concepts: Box<[Concept]> = data.concepts.into_iter().map(concept).collect();
     CodeSystem {
         url: data.url.0,
+        version: data.version.map(|version| version.0),
         name: data.name.0,
+        content: data.content.0,
+        value_set: data.value_set.map(|url| url.0),
         is_complete: data.content.0 == "complete",
         is_case_sensitive: data.case_sensitive,
         names: Names::of(concepts.iter().map(|concept| concept.code)),

@@ -1,6 +1,7 @@
 //! Where the store is and how much it may use.
 
 use remit_fhir::{Error, Result};
+use remit_search::TextLevel;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// Writes that may wait for the writer. More than that and a write waits at the door.
     pub write_queue: usize,
+    /// Which words of resources are indexed; `None` leaves it as it is in the database.
+    pub text: Option<TextLevel>,
     /// The clock, microseconds since 1970.
     pub clock: fn() -> i64,
 }
@@ -62,6 +65,7 @@ impl Config {
             acquire_timeout: Duration::from_secs(30),
             statement_timeout: Duration::from_secs(60),
             write_queue: 1024,
+            text: None,
             clock: system_clock,
         }
     }

@@ -70,6 +70,9 @@ impl Store {
     /// A page of history. 404 when the instance never existed.
     pub async fn history(&self, plan: &AccessPlan, query: &HistoryQuery) -> Result<HistoryPage> {
         let types = self.visible_types(plan, &query.scope)?;
+        if let Scope::Instance(ty, id) = &query.scope {
+            self.must_see(plan, *ty, id).await?;
+        }
         let mut sql = Sql { text: String::with_capacity(1024), args: Vec::new() };
         sql.push(
             "select c.type, r.id, c.version, c.at_us, c.action, c.seq, case when r.version = c.version then ",

@@ -58,11 +58,12 @@ impl Store {
         if forward.is_empty() {
             return Ok(Vec::new());
         }
+        let registry = self.registry_of(plan.tenant());
         let mut targets: HashMap<(TypeId, Box<str>), ()> = HashMap::new();
         for m in from {
             let Some(body) = &m.stored.body else { continue };
             let document = json::parse(body.clone())?;
-            let rows = extract(document.root(), m.stored.ty, &self.inner.registry, "")?;
+            let rows = extract(document.root(), m.stored.ty, &registry, "")?;
             for include in &forward {
                 targets
                     .extend(remit_search::included(include, m.stored.ty, &rows).into_iter().map(|t| (t, ())));
@@ -70,6 +71,11 @@ impl Store {
         }
         let mut targets: Vec<(TypeId, Box<str>)> = targets.into_keys().collect();
         targets.sort_unstable();
+        self.by_id(plan, &targets).await
+    }
+
+    /// The current versions of those of these resources that are there and may be seen, in no order.
+    pub async fn by_id(&self, plan: &AccessPlan, targets: &[(TypeId, Box<str>)]) -> Result<Vec<Match>> {
         let mut found = Vec::with_capacity(targets.len());
         // A statement has room for a bounded number of arguments.
         for some in targets.chunks(500) {
@@ -86,8 +92,9 @@ impl Store {
         let rids: Vec<i64> = at.iter().map(|m| m.rid).collect();
         let mut found = Vec::new();
         for some in rids.chunks(500) {
-            let (registry, dialect) = (&self.inner.registry, self.dialect());
-            let statement = remit_search::including(include, some, plan, registry, dialect, MAX_INCLUDED + 1);
+            let (registry, dialect) = (self.registry_of(plan.tenant()), self.dialect());
+            let statement =
+                remit_search::including(include, some, plan, &registry, dialect, MAX_INCLUDED + 1);
             for row in self.run(plan, &statement).await? {
                 found.push(self.found(row)?);
             }

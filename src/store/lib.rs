@@ -10,28 +10,40 @@ mod changes;
 mod config;
 mod history;
 mod include;
+mod job;
+mod labels;
+mod parameters;
 mod postgres;
 mod read;
+mod reindex;
 mod search;
+mod side;
 mod sqlite;
 mod symbols;
 mod tenant;
+mod terminology;
 mod types;
 mod value;
 mod verify;
+mod words;
 mod write;
 
 pub use changes::{Change, Changes, Position};
 pub use config::{Config, DatabaseUrl, system_clock};
 pub use history::{HistoryPage, HistoryQuery, Scope};
-pub use search::Found;
+pub use job::{Job, JobState};
+pub use labels::Labels;
+pub use reindex::{Progress, ReindexRequest};
+pub use search::{Found, Match};
 pub use tenant::{DEFAULT_TENANT, Tenant};
 pub use types::{Action, Body, Expect, Guard, Stored, Write, WriteError, WriteSet, Written};
 pub use verify::Verified;
 
+use parking_lot::RwLock;
 use remit_fhir::Result;
-use remit_search::Registry;
+use remit_search::{Registry, State};
 use remit_spec::TypeId;
+use std::collections::HashMap;
 use std::sync::Arc;
 use value::{Row, Value};
 
@@ -43,10 +55,14 @@ pub struct Store {
 
 struct Inner {
     database: Database,
+    /// The parameters of the specification.
     registry: Arc<Registry>,
+    /// Those of tenants that have more.
+    registries: RwLock<HashMap<i32, Arc<Registry>>>,
     symbols: Arc<symbols::Symbols>,
     rids: Arc<symbols::Rids>,
     statements: Statements,
+    expansions: terminology::Expansions,
     clock: fn() -> i64,
 }
 
@@ -136,11 +152,25 @@ impl Store {
             }
         };
         let statements = Statements::of(&database);
-        let inner = Inner { database, registry, symbols, rids, statements, clock: config.clock };
-        Ok(Store { inner: Arc::new(inner) })
+        let words = words::Words::set(&database, config.text).await?;
+        let registry = Arc::new(registry.with_text(words.changes, words.level, State::Usable));
+        let inner = Inner {
+            database,
+            registry,
+            registries: RwLock::default(),
+            symbols,
+            rids,
+            statements,
+            expansions: terminology::Expansions::default(),
+            clock: config.clock,
+        };
+        let store = Store { inner: Arc::new(inner) };
+        store.read_registries().await?;
+        Ok(store)
     }
 
-    /// Numbers of types and parameters, for parsing searches and making index rows.
+    /// Numbers of types and of the parameters of the specification. Searches and index rows of a tenant
+    /// are made with [`registry_of`](Self::registry_of), which has those of the tenant too.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.inner.registry
     }

@@ -6,6 +6,7 @@ mod error;
 mod rows;
 mod writer;
 
+use crate::side::Side;
 use crate::sqlite::GuardQuery;
 use crate::symbols::{Rids, Symbols};
 use crate::value::{Row, Value};
@@ -87,10 +88,11 @@ impl Postgres {
         tenant: i32,
         set: WriteSet,
         guards: Vec<GuardQuery>,
+        side: Side,
     ) -> Result<Vec<Written>, WriteError> {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::new(Kind::Unavailable, "The database writer has stopped.");
-        let job = writer::Job { tenant, set, guards, reply };
+        let job = writer::Job { tenant, set, guards, side, reply };
         self.writer.send(job).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }

@@ -36,7 +36,25 @@ impl Store {
 
     /// Current versions for preparing writes, in the order of the keys. `None`: nothing was ever
     /// stored there; a body of `None`: it is deleted.
+    ///
+    /// 404 for one that is there and may not be seen: it can neither be changed nor made again.
     pub async fn current(&self, plan: &AccessPlan, keys: &[(TypeId, String)]) -> Result<Vec<Option<Stored>>> {
+        let found = self.current_of_all(plan, keys).await?;
+        if !plan.is_unrestricted() {
+            for ((ty, id), stored) in keys.iter().zip(&found) {
+                if stored.is_some() || *plan.access(*ty) == Access::Deny {
+                    self.must_see(plan, *ty, id).await?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn current_of_all(
+        &self,
+        plan: &AccessPlan,
+        keys: &[(TypeId, String)],
+    ) -> Result<Vec<Option<Stored>>> {
         match &self.inner.database {
             Database::Sqlite(_) => {
                 let mut found = Vec::with_capacity(keys.len());
@@ -83,7 +101,7 @@ impl Store {
     }
 
     /// 404 unless the plan lets the caller see this resource.
-    async fn must_see(&self, plan: &AccessPlan, ty: TypeId, id: &str) -> Result<()> {
+    pub(crate) async fn must_see(&self, plan: &AccessPlan, ty: TypeId, id: &str) -> Result<()> {
         match plan.access(ty) {
             Access::Allow => Ok(()),
             Access::Deny => Err(unknown(ty, id)),

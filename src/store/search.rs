@@ -5,7 +5,7 @@ use crate::value::{Row, Value};
 use crate::{Database, Store, Stored};
 use bytes::Bytes;
 use remit_fhir::{Error, Result};
-use remit_search::{AccessPlan, Arg, Condition, Criterion, Densities, Query, Statement, Test, Total};
+use remit_search::{AccessPlan, Arg, Condition, Criterion, Densities, Query, Side, Statement, Test, Total};
 use remit_spec::TypeId;
 
 /// A page of matches.
@@ -19,18 +19,25 @@ pub struct Found {
     pub total: Option<u64>,
     /// Cursor of the next page; `None` on the last.
     pub next: Option<String>,
+    /// Cursor of the previous page; `None` on the first.
+    pub previous: Option<String>,
 }
 
-/// A row of a page.
-pub(crate) struct Match {
-    pub(crate) stored: Stored,
-    pub(crate) rid: i64,
-    keys: Vec<remit_search::Key>,
+/// A resource with its place in the order of a search.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// The resource.
+    pub stored: Stored,
+    /// Its number, which rises with creation.
+    pub rid: i64,
+    /// Its sort keys, and its number last: what a cursor is made of.
+    pub keys: Vec<remit_search::Key>,
 }
 
 impl Store {
     /// A page of a search.
     pub async fn search(&self, plan: &AccessPlan, query: &Query) -> Result<Found> {
+        let query = &*self.resolved(plan, query).await?;
         let mut found = match query.count {
             0 => Found::default(),
             _ => self.page(plan, query).await?,
@@ -40,29 +47,53 @@ impl Store {
             // The first page is the last: its length is the total, for nothing.
             found.total = Some(found.entries.len() as u64);
         } else if wanted {
-            found.total = Some(self.count(plan, query).await?);
+            found.total = Some(self.counted(plan, query).await?);
         }
         Ok(found)
     }
 
-    async fn page(&self, plan: &AccessPlan, query: &Query) -> Result<Found> {
+    /// A page of matches without what comes along, and whether there are more.
+    pub async fn matches(&self, plan: &AccessPlan, query: &Query) -> Result<(Vec<Match>, bool)> {
+        self.matched(plan, &*self.resolved(plan, query).await?).await
+    }
+
+    async fn matched(&self, plan: &AccessPlan, query: &Query) -> Result<(Vec<Match>, bool)> {
         let densities = self.densities(plan, query).await?;
         let statement = self.page_statement(plan, query, &densities);
         let rows = self.run(plan, &statement).await?;
         let more = rows.len() > query.count;
-        let rows =
-            rows.into_iter().take(query.count).map(|row| self.found(row)).collect::<Result<Vec<_>>>()?;
-        let next = rows.last().filter(|_| more).map(|row| remit_search::cursor(query, &row.keys));
+        let rows = rows.into_iter().take(query.count).map(|row| self.found(row));
+        Ok((rows.collect::<Result<_>>()?, more))
+    }
+
+    /// A page with what comes along, of a query whose codes are known.
+    pub(crate) async fn page(&self, plan: &AccessPlan, query: &Query) -> Result<Found> {
+        let (mut rows, more) = self.matched(plan, query).await?;
+        // Where the page came from there is another: that of the cursor.
+        let (is_next, is_previous) = match query.side {
+            Side::After => (more, query.cursor.is_some()),
+            Side::Before => {
+                rows.reverse();
+                (true, more)
+            }
+        };
+        let cursor = |row: &Match, side| remit_search::cursor(query, &row.keys, side);
+        let next = rows.last().filter(|_| is_next).map(|row| cursor(row, Side::After));
+        let previous = rows.first().filter(|_| is_previous).map(|row| cursor(row, Side::Before));
         let includes = match query.includes.is_empty() {
             true => Vec::new(),
             false => self.includes(plan, query, &rows).await?,
         };
         let entries = rows.into_iter().map(|row| row.stored).collect();
-        Ok(Found { entries, includes, total: None, next })
+        Ok(Found { entries, includes, total: None, next, previous })
     }
 
     /// Number of matches.
     pub async fn count(&self, plan: &AccessPlan, query: &Query) -> Result<u64> {
+        self.counted(plan, &*self.resolved(plan, query).await?).await
+    }
+
+    async fn counted(&self, plan: &AccessPlan, query: &Query) -> Result<u64> {
         let densities = self.densities(plan, query).await?;
         let statement = remit_search::count(query, plan, &self.inner.registry, self.dialect(), &densities);
         let rows = self.run(plan, &statement).await?;
@@ -72,7 +103,7 @@ impl Store {
 
     /// Logical ids of the first matches, for conditions.
     pub async fn ids(&self, plan: &AccessPlan, query: &Query, limit: usize) -> Result<Vec<String>> {
-        let statement = self.ids_statement(plan, query, limit);
+        let statement = self.ids_statement(plan, &*self.resolved(plan, query).await?, limit);
         let rows = self.run(plan, &statement).await?;
         rows.into_iter().map(id_of).collect()
     }
@@ -123,6 +154,7 @@ impl Store {
             Arg::Int(n) => Value::Int(*n),
             Arg::Float(n) => Value::Real(*n),
             Arg::Text(text) => Value::Text(text.clone()),
+            Arg::Codes(group) => Value::Codes(group.clone()),
             Arg::System(uri) => match self.inner.symbols.get(uri) {
                 Some(number) => Value::from(number),
                 None => {
@@ -188,5 +220,7 @@ fn key(value: Value) -> remit_search::Key {
         Value::Int(n) => remit_search::Key::Int(n),
         Value::Real(n) => remit_search::Key::Float(n),
         Value::Text(text) => remit_search::Key::Text(text),
+        // No column gives a list.
+        Value::Codes(_) => remit_search::Key::Null,
     }
 }

@@ -9,6 +9,7 @@ mod writer;
 
 pub(crate) use writer::{GuardQuery, Job};
 
+use crate::side::Side;
 use crate::symbols::Symbols;
 use crate::value::{Row, Value};
 use crate::{Config, WriteError, WriteSet, Written};
@@ -17,7 +18,8 @@ use parking_lot::Mutex;
 use remit_fhir::{Error, Kind, Result};
 use remit_search::Registry;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ToSql};
+use rusqlite::{Connection, ErrorCode, ToSql};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +41,8 @@ impl ToSql for Value {
             Value::Int(n) => (*n).into(),
             Value::Real(n) => (*n).into(),
             Value::Text(text) => text.as_str().into(),
+            // A list of texts is always JSON.
+            Value::Codes(group) => serde_json::to_string(&group.codes).unwrap_or_default().into(),
         })
     }
 }
@@ -86,6 +90,21 @@ fn bind(statement: &mut rusqlite::CachedStatement<'_>, args: &[Value]) -> rusqli
         statement.raw_bind_parameter(index, value)?;
     }
     Ok(())
+}
+
+/// Stops what runs on a connection at a time limit.
+fn rows_in_time<T>(
+    connection: &mut Connection,
+    limit: Duration,
+    run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    /// Steps of SQLite's machine between two looks at the clock, well under a millisecond.
+    const STEPS: i32 = 10_000;
+    let deadline = Instant::now() + limit;
+    connection.progress_handler(STEPS, Some(move || Instant::now() > deadline))?;
+    let done = run(connection);
+    connection.progress_handler(STEPS, None::<fn() -> bool>)?;
+    done
 }
 
 /// Runs blocking work of the current task; other tasks move to another thread meanwhile.
@@ -137,17 +156,24 @@ impl Sqlite {
     }
 
     /// A statement that may take long; it is stopped at the time limit.
+    ///
+    /// It starts on the thread of the task, because most end before another thread would be awake. One
+    /// that does not end soon starts again where it may block.
     pub(crate) async fn scan(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>> {
+        /// What other tasks of the thread may wait for.
+        const SHORT: Duration = Duration::from_millis(3);
         let _permit = self.permit().await?;
         let mut connection = self.take()?;
-        let deadline = Instant::now() + self.statement_timeout;
-        // Checked every few thousand steps of SQLite's machine, which is well under a millisecond.
-        const STEPS: i32 = 10_000;
-        connection.progress_handler(STEPS, Some(move || Instant::now() > deadline)).map_err(from_sqlite)?;
-        let found = blocking(|| rows(&connection, sql, args)).map_err(from_sqlite);
-        connection.progress_handler(STEPS, None::<fn() -> bool>).map_err(from_sqlite)?;
+        let short = rows_in_time(&mut connection, SHORT, |connection| rows(connection, sql, args));
+        let found = match short {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+                let limit = self.statement_timeout;
+                blocking(|| rows_in_time(&mut connection, limit, |connection| rows(connection, sql, args)))
+            }
+            ended => ended,
+        };
         self.readers.lock().push(connection);
-        found
+        found.map_err(from_sqlite)
     }
 
     /// Hands every row of a statement of ours to `visit`, however many there are.
@@ -167,6 +193,10 @@ impl Sqlite {
     }
 
     async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        // The usual case needs no timer.
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
+        }
         match tokio::time::timeout(self.acquire_timeout, self.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(Error::unavailable("All database connections are busy; try again shortly.")),
@@ -186,12 +216,14 @@ impl Sqlite {
         tenant: i32,
         set: WriteSet,
         guards: Vec<GuardQuery>,
+        side: Side,
     ) -> Result<Vec<Written>, WriteError> {
-        self.send(|reply| Job::Write { tenant, set: Box::new(set), guards, reply }).await?
+        self.send(|reply| Job::Write { tenant, set: Box::new(set), guards, side: Box::new(side), reply })
+            .await?
     }
 
     /// Runs a statement that changes something of administration.
-    pub(crate) async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>> {
+    pub(crate) async fn execute(&self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>> {
         self.send(|reply| Job::Execute { sql, args, reply }).await?
     }
 }

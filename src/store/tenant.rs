@@ -1,8 +1,8 @@
 //! Tenants: separate sets of resources in one database. The default tenant has number 1 and no name in
 //! URLs.
 
+use crate::Store;
 use crate::value::Value;
-use crate::{Database, Store};
 use remit_fhir::{Error, Result};
 
 /// The tenant behind `/fhir`.
@@ -55,13 +55,11 @@ impl Store {
                 "A tenant's name has 1 to {NAME_LIMIT} of the characters a-z, 0-9 and -, because it is part of URLs."
             )));
         }
-        let sql = "insert into tenant (name, created_us) values ($1, $2) on conflict (name) do nothing \
+        let sql = "insert into tenant (name, created_us, parameters) \
+                   values ($1, $2, (select words_changes from store)) on conflict (name) do nothing \
                    returning id, name, created_us";
         let args = vec![Value::from(name), Value::Int((self.inner.clock)())];
-        let rows = match &self.inner.database {
-            Database::Sqlite(sqlite) => sqlite.execute(sql, args).await?,
-            Database::Postgres(postgres) => postgres.point(sql, &args).await?,
-        };
+        let rows = self.administer(sql, args).await?;
         match rows.into_iter().next() {
             Some(row) => read(row),
             None => Err(Error::conflict(format!("There is a tenant named {name} already."))),

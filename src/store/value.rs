@@ -1,6 +1,8 @@
 //! Values that cross the seam between us and a database.
 
 use remit_fhir::{Error, Result};
+use remit_terminology::Group;
+use std::sync::Arc;
 
 /// A value bound to a statement or read from a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +15,8 @@ pub(crate) enum Value {
     Real(f64),
     /// Text
     Text(String),
+    /// A list of texts; only ever bound.
+    Codes(Arc<Group>),
 }
 
 impl From<i64> for Value {
@@ -78,5 +82,6 @@ fn kind(value: &Value) -> &'static str {
         Value::Int(_) => "an integer",
         Value::Real(_) => "a real number",
         Value::Text(_) => "text",
+        Value::Codes(_) => "a list",
     }
 }

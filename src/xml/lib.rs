@@ -17,7 +17,7 @@ pub mod xhtml;
 
 pub use quote::is_number;
 pub use read::{Converted, convert, to_json};
-pub use write::from_json;
+pub use write::{Layout, from_json};
 
 /// The namespace of FHIR.
 pub const NAMESPACE: &str = "http://hl7.org/fhir";

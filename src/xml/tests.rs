@@ -5,7 +5,7 @@ mod cases;
 mod examples;
 mod hostile;
 
-use crate::{Limits, convert, from_json, to_json};
+use crate::{Layout, Limits, convert, from_json, to_json};
 use remit_fhir::{Document, json};
 use remit_spec::Definitions;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,6 @@ fn read(xml: &str) -> Result<String, String> {
 
 fn write(document: &Document) -> Result<String, String> {
     let mut out = Vec::new();
-    from_json(document.root(), Definitions::r4(), &mut out).map_err(|e| e.to_string())?;
+    from_json(document.root(), Definitions::r4(), Layout::Compact, &mut out).map_err(|e| e.to_string())?;
     Ok(String::from_utf8(out).unwrap())
 }

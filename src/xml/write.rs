@@ -11,11 +11,22 @@ use crate::{NAMESPACE, xhtml};
 /// it already; the bound holds the stack should one come from elsewhere.
 const MAX_DEPTH: usize = 128;
 
+/// How the text is laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    /// Nothing between the tags.
+    Compact,
+    /// Each element on a line of its own, two spaces further in than the one that holds it. A
+    /// narrative stays as it is: white space means something there.
+    Pretty,
+}
+
 /// Appends a resource as an XML document. The error names the element that XML cannot hold; a
 /// resource that the structure check accepts has none but for characters that XML forbids.
-pub fn from_json(root: Node<'_>, defs: &Definitions, out: &mut Vec<u8>) -> Result<()> {
+pub fn from_json(root: Node<'_>, defs: &Definitions, layout: Layout, out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
-    let mut writer = Writer { defs, out, fields: Vec::new(), depth: 0 };
+    let mut writer = Writer { defs, out, layout, fields: Vec::new(), depth: 0 };
+    writer.line();
     let kind = root.resource_type().unwrap_or_default();
     writer.resource(root, &Path::root(&kind), true)
 }
@@ -34,6 +45,7 @@ struct Field<'n> {
 struct Writer<'w, 'n> {
     defs: &'w Definitions,
     out: &'w mut Vec<u8>,
+    layout: Layout,
     /// Those of all objects that are being written, innermost last.
     fields: Vec<Field<'n>>,
     depth: usize,
@@ -42,6 +54,16 @@ struct Writer<'w, 'n> {
 impl<'n> Writer<'_, 'n> {
     fn write(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Starts a line at the present depth, where the layout has lines.
+    fn line(&mut self) {
+        if self.layout == Layout::Pretty {
+            self.write("\n");
+            for _ in 0..self.depth {
+                self.write("  ");
+            }
+        }
     }
 
     fn resource(&mut self, node: Node<'n>, path: &Path<'_>, is_root: bool) -> Result<()> {
@@ -82,6 +104,9 @@ impl<'n> Writer<'_, 'n> {
             for at in at..end {
                 self.field(self.fields[at], path)?;
             }
+            self.depth -= 1;
+            self.line();
+            self.depth += 1;
             self.close(name);
         }
         self.fields.truncate(mark);
@@ -179,6 +204,7 @@ impl<'n> Writer<'_, 'n> {
     ) -> Result<()> {
         let value = value.filter(|node| !node.is_null());
         let extra = extra.filter(|node| !node.is_null());
+        self.line();
         if field.ty == self.defs.well_known().xhtml {
             return self.narrative(value, path);
         }
@@ -189,7 +215,11 @@ impl<'n> Writer<'_, 'n> {
             TypeKind::Resource => {
                 let node = value.ok_or_else(|| refused(path, "it holds no resource"))?;
                 self.write(">");
+                self.depth += 1;
+                self.line();
                 self.resource(node, path, false)?;
+                self.depth -= 1;
+                self.line();
                 self.close(field.name);
                 Ok(())
             }

@@ -54,7 +54,7 @@ fn patient(id: Option<&str>, n: usize, version: usize) -> Bytes {
         "resourceType": "Patient", "active": true,
         "identifier": [{ "system": "https://bench.example/mrn", "value": format!("{n:08}") }],
         "name": [{ "family": format!("Family{:04}", n % GROUPS), "given": ["Given", format!("{version}")] }],
-        "gender": if n % 2 == 0 { "female" } else { "male" },
+        "gender": if n.is_multiple_of(2) { "female" } else { "male" },
         "birthDate": format!("{:04}-{:02}-{:02}", 1930 + n % 90, 1 + n % 12, 1 + n % 28),
     });
     if let Some(id) = id {
@@ -176,7 +176,9 @@ impl Bench {
         let prefix = prefix.unwrap_or_default();
         let per_group = (POPULATION / GROUPS) as u64;
         let mut rows = Vec::new();
-        let searches: [(&str, fn(&str, usize) -> String, u64); 4] = [
+        // From the prefix of the population and the number of the request.
+        type Search = fn(&str, usize) -> String;
+        let searches: [(&str, Search, u64); 4] = [
             (
                 "search token",
                 |p, n| format!("Observation?code=https://bench.example/{p}|c{}", n % GROUPS),

@@ -100,8 +100,9 @@ impl Target {
                 let (ty, query) = search.split_once('?').unwrap_or((search, ""));
                 let Some(ty) = Definitions::r4().resource_named(ty) else { return Ok(false) };
                 let pairs = rest::url::decode_query(query.as_bytes())?;
+                let registry = store.registry_of(plan.tenant());
                 let reader = remit_search::Context {
-                    registry: store.registry(),
+                    registry: &registry,
                     base: BASE,
                     now: remit_store::system_clock(),
                     handling: remit_search::Handling::Strict,

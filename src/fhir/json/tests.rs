@@ -107,7 +107,10 @@ proptest! {
         let text = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
         let doc = parse(text).unwrap();
         prop_assert!(doc.duplicates().next().is_none());
-        let again: serde_json::Value = serde_json::from_str(doc.into_compact().text()).unwrap();
+        let compact = doc.into_compact();
+        let fresh = parse(compact.bytes().clone()).unwrap();
+        assert_eq!(format!("{:?}", compact.nodes), format!("{:?}", fresh.nodes), "{}", compact.text());
+        let again: serde_json::Value = serde_json::from_str(compact.text()).unwrap();
         prop_assert_eq!(again, value);
     }
 

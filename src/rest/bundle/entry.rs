@@ -1,13 +1,13 @@
 //! One entry of a batch or transaction, read: what it asks for and under which conditions
 //! (<https://hl7.org/fhir/R4/bundle.html>, `Bundle.entry.request`).
 
-use remit_fhir::{Document, Error, Kind, Node, Result};
+use remit_fhir::{Document, Error, Kind, Node, Result, base64};
 use remit_spec::TypeId;
 use std::borrow::Cow;
 
 use super::Request;
 use crate::rest::route::Route;
-use crate::rest::{Context, Patch, Tags, base64, prepare};
+use crate::rest::{Context, Patch, Tags, prepare};
 
 /// The method of an entry's request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -80,6 +80,8 @@ pub async fn bundle(
             ),
         ));
     }
+    // Criteria in entries are read with the search parameters that the tenant has now.
+    cx.store.current_registry(cx.plan.tenant()).await?;
     match root.get_str("type").as_deref() {
         Some("batch") => batch::run(cx, &body, preference, run).await,
         Some("transaction") => transaction::run(cx, &body, preference, run).await,

@@ -84,7 +84,7 @@ async fn ask(cx: &Context<'_>, entries: &[Entry<'_>]) -> Result<HashMap<usize, S
     let mut asked = Vec::new();
     for entry in entries {
         let Some((ty, text)) = criteria(entry) else { continue };
-        let query = conditional::parse(cx, ty, text).map_err(|error| in_entry(error, entry.at))?;
+        let query = conditional::parse(cx, ty, text).await.map_err(|error| in_entry(error, entry.at))?;
         asked.push((entry.at, matches!(entry.act, Act::Delete(..)), query));
     }
     // Matches that the transaction itself deletes or changes do not count, so more are fetched.
@@ -224,7 +224,8 @@ pub(super) async fn ask_references(
     for some in criteria.chunks(AT_ONCE) {
         let mut queries = Vec::with_capacity(some.len());
         for (ty, text, at) in some {
-            queries.push(conditional::parse(cx, *ty, text).map_err(|error| in_entry(error, *at))?);
+            let query = conditional::parse(cx, *ty, text).await;
+            queries.push(query.map_err(|error| in_entry(error, *at))?);
         }
         let runs = some
             .iter()

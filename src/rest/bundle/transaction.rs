@@ -162,7 +162,8 @@ fn changing_operation(cx: &Context<'_>, path: &str) -> Option<String> {
     let name = match Route::parse(cx.defs, path).ok()? {
         Route::SystemOperation(name)
         | Route::TypeOperation(_, name)
-        | Route::InstanceOperation(_, _, name) => name,
+        | Route::InstanceOperation(_, _, name)
+        | Route::VersionOperation(_, _, _, name) => name,
         _ => return None,
     };
     let code = name.trim_start_matches('$');

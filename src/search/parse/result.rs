@@ -2,6 +2,7 @@
 //! `_sort`, `_total`, `_summary`, `_elements`, `_type`.
 
 use super::{Context, refuse, unsupported};
+use crate::cursor::Side;
 use crate::include::{self, MAX_INCLUDES};
 use crate::query::{Direction, Query, SortBy, SortKey, Summary, Total};
 use remit_fhir::Result;
@@ -24,6 +25,7 @@ impl Query {
             elements: Vec::new(),
             pairs: Vec::new(),
             cursor: None,
+            side: Side::default(),
         }
     }
 }
@@ -68,6 +70,14 @@ pub(super) fn read(query: &mut Query, name: &str, value: &str, context: &Context
                 return Err(refuse(name, format!("it is a list of up to {MAX_ELEMENTS} names of elements")));
             }
             query.elements.extend(names);
+        }
+        // Only resources with an address of their own are searched.
+        "_contained" if value == "false" => {}
+        "_contained" | "_containedType" => {
+            return Err(unsupported(
+                name,
+                "contained resources are not searched; they come with the resource that holds them".into(),
+            ));
         }
         _ if is_include(name) => {
             if query.includes.len() == MAX_INCLUDES {
@@ -134,14 +144,12 @@ fn sort_by(types: &[TypeId], code: &str, context: &Context<'_>) -> Result<SortBy
         Some(SearchKind::String) => Ok(SortBy::String(params)),
         Some(SearchKind::Number) => Ok(SortBy::Number(params)),
         Some(SearchKind::Quantity) => Ok(SortBy::Quantity(params)),
+        Some(SearchKind::Token) => Ok(SortBy::Token(params)),
+        Some(SearchKind::Uri) => Ok(SortBy::Uri(params)),
+        Some(SearchKind::Reference) => Ok(SortBy::Reference(params, found.first().and_then(|p| p.only))),
         kind => {
             let kind = kind.map_or("unknown", SearchKind::code);
-            Err(unsupported(
-                "_sort",
-                format!(
-                    "'{code}' is a {kind} parameter; sorting takes _id, _lastUpdated, and date, string, number and quantity parameters"
-                ),
-            ))
+            Err(unsupported("_sort", format!("'{code}' is a {kind} parameter; its values have no order")))
         }
     }
 }

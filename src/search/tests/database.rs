@@ -26,7 +26,7 @@ pub(super) struct Database {
     pub(super) all: Vec<Stored>,
 }
 
-pub(super) fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let (mut types, mut parameters) = (Vec::new(), Vec::new());
     for (name, codes) in Registry::required() {
         let ty = types.len() as i32 + 1;
@@ -54,8 +54,14 @@ impl Database {
             let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
             conn.create_scalar_function(name, 1, flags, move |cx| Ok(function(cx.get(0)?))).unwrap();
         }
+        let registry = registry();
+        for ty in Definitions::r4().resource_types() {
+            let name = Definitions::r4().name(ty);
+            let row = (registry.type_number(ty), name);
+            conn.execute("insert into resource_type (id, name) values (?, ?)", row).unwrap();
+        }
         let symbols = HashMap::from([(String::new(), 0)]);
-        Database { conn, registry: registry(), symbols, rids: HashMap::new(), all: Vec::new() }
+        Database { conn, registry, symbols, rids: HashMap::new(), all: Vec::new() }
     }
 
     /// Stores resources; one with an id that is there already is left out.
@@ -152,6 +158,9 @@ impl Database {
             let row = vec![int(t), int(r.param.into()), int(rid), real(r.latitude), real(r.longitude)];
             out.push(("ix_position", row));
         }
+        for r in &rows.texts {
+            out.push(("ix_text", vec![int(t), int(r.param.into()), text(&r.norm), int(rid)]));
+        }
         for (table, values) in out {
             let marks = vec!["?"; values.len()].join(", ");
             let sql = format!("insert into {table} values ({marks})");
@@ -169,7 +178,9 @@ impl Database {
         let types: Vec<TypeId> = if kind.is_empty() { Vec::new() } else { vec![ty(kind)] };
         let pairs = url.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")));
         let pairs: Vec<_> = pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        parse(&types, &pairs, &self.context())
+        let mut parsed = parse(&types, &pairs, &self.context())?;
+        super::sets::fill(&mut parsed.query);
+        Ok(parsed)
     }
 
     pub(super) fn rows(&self, statement: &Statement) -> Vec<Vec<Value>> {
@@ -188,6 +199,7 @@ impl Database {
             Arg::Int(i) => Value::Integer(*i),
             Arg::Float(f) => Value::Real(*f),
             Arg::Text(t) => Value::Text(t.clone()),
+            Arg::Codes(group) => Value::Text(format!("{:?}", group.codes)),
             Arg::System(s) => Value::Integer(self.symbols.get(s).copied().unwrap_or(-1)),
             Arg::Target(ty, id) => Value::Integer(self.rids.get(&(*ty, id.clone())).copied().unwrap_or(-1)),
         }
@@ -223,8 +235,42 @@ impl Database {
             let Some(last) = rows.last().filter(|_| more) else { return all };
             let mut keys: Vec<Key> = last[6..].iter().map(key).collect();
             keys.push(key(&last[0]));
-            link = format!("{url}&_count={count}&{CURSOR_PARAMETER}={}", cursor(&query, &keys));
+            link = format!("{url}&_count={count}&{CURSOR_PARAMETER}={}", cursor(&query, &keys, Side::After));
         }
+    }
+
+    /// All matches before the last one, by the links to previous pages.
+    pub(super) fn pages_back(
+        &self,
+        kind: &str,
+        url: &str,
+        count: usize,
+        plan: &AccessPlan,
+        probed: bool,
+    ) -> Vec<i64> {
+        let all = self.parse(kind, &format!("{url}&_count=1000")).unwrap().query;
+        let rows = self.rows(&page(&all, plan, &self.registry, Dialect::Sqlite, &Densities::default()));
+        let Some(mut last) = rows.into_iter().next_back() else { return Vec::new() };
+        let mut found = Vec::new();
+        loop {
+            let mut keys: Vec<Key> = last[6..].iter().map(key).collect();
+            keys.push(key(&last[0]));
+            let cursor = cursor(&all, &keys, Side::Before);
+            let link = format!("{url}&_count={count}&{CURSOR_PARAMETER}={cursor}");
+            let query = self.parse(kind, &link).unwrap_or_else(|e| panic!("{kind}?{link}: {e}")).query;
+            let densities = if probed { self.densities(&query, plan) } else { Densities::default() };
+            let mut rows = self.rows(&page(&query, plan, &self.registry, Dialect::Sqlite, &densities));
+            let more = rows.len() > count;
+            rows.truncate(count);
+            // Nearest first: the page is read from its end.
+            found.extend(rows.iter().map(|row| integer(&row[0])));
+            match rows.into_iter().next_back().filter(|_| more) {
+                Some(first) => last = first,
+                None => break,
+            }
+        }
+        found.reverse();
+        found
     }
 
     pub(super) fn total(&self, query: &Query, plan: &AccessPlan) -> i64 {

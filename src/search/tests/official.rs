@@ -197,6 +197,12 @@ fn sorted_pages_hold_every_match_once_and_in_order() {
         ("Patient", "_sort=family,-given"),
         ("Patient", "_sort=-birthdate&gender=male"),
         ("RiskAssessment", "_sort=-probability"),
+        ("Observation", "_sort=status,-code"),
+        ("Observation", "_sort=-code,subject&status=final,preliminary"),
+        ("Observation", "_sort=-subject,_source"),
+        ("Patient", "_sort=organization,-gender,_profile"),
+        ("Patient", "_sort=identifier&gender=male"),
+        ("Observation", "_sort=patient"),
         ("", "_sort=-_lastUpdated&_type=Patient,Encounter"),
         ("", "_sort=-_lastUpdated"),
         ("", "_type=Patient,Encounter"),
@@ -210,6 +216,8 @@ fn sorted_pages_hold_every_match_once_and_in_order() {
             for probed in [false, true] {
                 let found = database.pages(kind, url, size, &plan, probed);
                 assert_eq!(found, expected, "{kind}?{url} in pages of {size}");
+                let back = database.pages_back(kind, url, size, &plan, probed);
+                assert_eq!(back, expected[..expected.len() - 1], "{kind}?{url} back in pages of {size}");
             }
         }
     }
@@ -258,6 +266,30 @@ fn order(database: &Database, query: &Query, a: i64, b: i64) -> std::cmp::Orderi
                         (true, false) => canonical.iter().map(|r| r.canonical_low).min(),
                         (false, false) => canonical.iter().map(|r| r.canonical_high).max(),
                     }
+                };
+                compare(value(&x.rows), value(&y.rows), rising)
+            }
+            SortBy::Token(p) => {
+                let value = |rows: &IndexRows| {
+                    let all = rows.tokens.iter().filter(|r| p.contains(&r.param)).map(|r| r.code.clone());
+                    if rising { all.min() } else { all.max() }
+                };
+                compare(value(&x.rows), value(&y.rows), rising)
+            }
+            SortBy::Uri(p) => {
+                let value = |rows: &IndexRows| {
+                    let all = rows.uris.iter().filter(|r| p.contains(&r.param)).map(|r| r.uri.clone());
+                    if rising { all.min() } else { all.max() }
+                };
+                compare(value(&x.rows), value(&y.rows), rising)
+            }
+            SortBy::Reference(p, only) => {
+                let text = |r: &ReferenceRow| format!("{}/{}", Definitions::r4().name(r.ty), r.id);
+                let value = |rows: &IndexRows| {
+                    let here = rows.references.iter().filter(|r| p.contains(&r.param));
+                    let here = here.filter(|r| only.is_none_or(|only| only == r.ty)).map(text);
+                    let there = rows.uris.iter().filter(|r| p.contains(&r.param)).map(|r| r.uri.to_string());
+                    if rising { here.min().or(there.min()) } else { here.max().or(there.max()) }
                 };
                 compare(value(&x.rows), value(&y.rows), rising)
             }

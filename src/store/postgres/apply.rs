@@ -1,5 +1,6 @@
 //! Applying many writes inside one transaction: a dozen statements, whatever the number of writes.
 
+mod beside;
 mod index;
 
 use super::rows;
@@ -38,9 +39,8 @@ async fn query(client: &Object, sql: &str, args: &Args<'_>) -> Result<Vec<tokio_
 }
 
 impl Shared {
-    /// Begins the transaction; `false` when a guard no longer holds.
-    pub(super) async fn begin(&self, client: &Object, guards: &[(i32, &GuardQuery)]) -> Result<bool, Error> {
-        client.batch_execute("begin").await?;
+    /// Asks the guards under the locks of their types; `false` when one no longer holds.
+    pub(super) async fn hold(&self, client: &Object, guards: &[(i32, &GuardQuery)]) -> Result<bool, Error> {
         let mut locks: Vec<(i32, i32)> = guards
             .iter()
             .map(|(tenant, guard)| (*tenant, crate::number_of(&self.registry, guard.ty)))
@@ -66,6 +66,7 @@ impl Shared {
                 Arg::Int(n) => Value::Int(*n),
                 Arg::Float(n) => Value::Real(*n),
                 Arg::Text(text) => Value::Text(text.clone()),
+                Arg::Codes(group) => Value::Codes(group.clone()),
                 Arg::System(uri) => match self.symbols.get(uri) {
                     Some(number) => Value::from(number),
                     None => {
@@ -232,8 +233,17 @@ fn stamp(writes: &mut [(i32, &mut Write)], now_us: i64) {
 struct Resources<'a> {
     new: Rows<'a>,
     old: Rows<'a>,
-    /// Of each write in order: tenant, type, rid, version, action.
-    log: (Vec<i32>, Vec<i32>, Vec<i64>, Vec<i64>, Vec<i32>),
+    log: Log,
+}
+
+/// Columns of the change log, one row for each write in order.
+#[derive(Default)]
+struct Log {
+    tenants: Vec<i32>,
+    types: Vec<i32>,
+    rids: Vec<i64>,
+    versions: Vec<i64>,
+    actions: Vec<i32>,
 }
 
 #[derive(Default)]
@@ -268,11 +278,11 @@ impl<'a> Resources<'a> {
             rows.deleted.push(i32::from(write.action == Action::Delete));
             rows.bodies.push(text);
             rows.texts.push(text.filter(|text| jsonb_respells(text)));
-            all.log.0.push(*tenant);
-            all.log.1.push(number);
-            all.log.2.push(*rid);
-            all.log.3.push(write.follows + 1);
-            all.log.4.push(write.action.number() as i32);
+            all.log.tenants.push(*tenant);
+            all.log.types.push(number);
+            all.log.rids.push(*rid);
+            all.log.versions.push(write.follows + 1);
+            all.log.actions.push(write.action.number() as i32);
         }
         all
     }
@@ -331,7 +341,7 @@ impl<'a> Resources<'a> {
                    select n.tenant, n.type, n.rid, n.version, n.action, $6 \
                    from unnest($1::int4[], $2::int4[], $3::int8[], $4::int8[], $5::int4[]) \
                    with ordinality n (tenant, type, rid, version, action, place) order by n.place";
-        let (tenants, types, rids, versions, actions) = &self.log;
+        let Log { tenants, types, rids, versions, actions } = &self.log;
         execute(client, sql, &[tenants, types, rids, versions, actions, &now_us]).await.map(drop)
     }
 }

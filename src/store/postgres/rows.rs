@@ -20,6 +20,10 @@ impl ToSql for Value {
             (Value::Int(n), _) => n.to_sql(&Type::INT8, out),
             (Value::Real(n), _) => n.to_sql(&Type::FLOAT8, out),
             (Value::Text(text), _) => text.as_str().to_sql(&Type::TEXT, out),
+            (Value::Codes(group), _) => {
+                let codes: Vec<&str> = group.codes.iter().map(|code| &**code).collect();
+                codes.to_sql(&Type::TEXT_ARRAY, out)
+            }
         }
     }
 
@@ -49,6 +53,7 @@ pub(super) async fn query_raw(
                 Value::Int(_) => Type::INT8,
                 Value::Real(_) => Type::FLOAT8,
                 Value::Text(_) | Value::Null => Type::TEXT,
+                Value::Codes(_) => Type::TEXT_ARRAY,
             };
             (arg as &(dyn ToSql + Sync), ty)
         })

@@ -3,10 +3,12 @@
 
 use super::apply::{Applied, apply};
 use super::error::{from_pool, from_postgres, is_race};
+use crate::side::Side;
 use crate::sqlite::GuardQuery;
 use crate::symbols::{Rids, Symbols};
 use crate::{Write, WriteError, WriteSet, Written};
 use deadpool_postgres::{Object, Pool};
+use futures_util::future::try_join;
 use remit_fhir::Result;
 use remit_search::Registry;
 use std::collections::HashSet;
@@ -27,6 +29,7 @@ pub(super) struct Job {
     pub(super) tenant: i32,
     pub(super) set: WriteSet,
     pub(super) guards: Vec<GuardQuery>,
+    pub(super) side: Side,
     pub(super) reply: oneshot::Sender<Result<Vec<Written>, WriteError>>,
 }
 
@@ -77,7 +80,7 @@ async fn gather(receiver: &Mutex<mpsc::Receiver<Job>>) -> Option<Vec<Job>> {
 
 impl Job {
     fn rows(&self) -> usize {
-        self.set.writes.iter().map(|w| w.add.len() + w.remove.len() + 1).sum()
+        self.set.writes.iter().chain(&self.side.fills).map(|w| w.add.len() + w.remove.len() + 1).sum()
     }
 
     fn written(self, now_us: i64) {
@@ -96,13 +99,14 @@ impl Job {
 }
 
 impl Shared {
-    /// Sets that have no guards and touch different resources share a transaction; others go alone.
+    /// Sets without guards and without anything beside them, of different resources, share a transaction; others go alone.
     async fn commit(&self, batch: Vec<Job>) {
         let mut seen = HashSet::new();
         let (mut together, mut alone) = (Vec::new(), Vec::new());
         for job in batch {
             let keys: Vec<_> = job.set.writes.iter().map(|w| (job.tenant, w.ty, w.id.clone())).collect();
-            if job.guards.is_empty() && keys.iter().all(|key| !seen.contains(key)) {
+            let is_plain = job.guards.is_empty() && job.side.is_plain();
+            if is_plain && keys.iter().all(|key| !seen.contains(key)) {
                 seen.extend(keys);
                 together.push(job);
             } else {
@@ -139,19 +143,7 @@ impl Shared {
         }
         let client = self.pool.get().await.map_err(from_pool)?;
         *now_us = self.now();
-        let guards: Vec<(i32, &GuardQuery)> =
-            jobs.iter().flat_map(|job| job.guards.iter().map(|guard| (job.tenant, guard))).collect();
-        let guards_hold = self.begin(&client, &guards).await;
-        drop(guards);
-        let mut writes: Vec<(i32, &mut Write)> = jobs
-            .iter_mut()
-            .flat_map(|job| job.set.writes.iter_mut().map(|write| (job.tenant, write)))
-            .collect();
-        let done = match guards_hold {
-            Ok(true) => apply(self, &client, &mut writes, *now_us).await,
-            Ok(false) => Ok(Applied::Stale),
-            Err(error) => Err(error),
-        };
+        let done = self.in_transaction(&client, jobs, *now_us).await;
         let end = match &done {
             Ok(Applied::Done) => client.batch_execute("commit").await,
             _ => client.batch_execute("rollback").await,
@@ -165,6 +157,36 @@ impl Shared {
             Ok(Applied::Stale) => Ok(Applied::Stale),
             Err(error) if is_race(&error) => Ok(Applied::Stale),
             Err(error) => Err(from_postgres(error)),
+        }
+    }
+
+    async fn in_transaction(
+        &self,
+        client: &Object,
+        jobs: &mut [Job],
+        now_us: i64,
+    ) -> Result<Applied, tokio_postgres::Error> {
+        // The second is sent behind the first without waiting for its answer.
+        let ((), are_current) = try_join(self.begin(client, jobs), self.are_current(client, jobs)).await?;
+        let guards: Vec<(i32, &GuardQuery)> =
+            jobs.iter().flat_map(|job| job.guards.iter().map(|guard| (job.tenant, guard))).collect();
+        if !are_current || !self.hold(client, &guards).await? {
+            return Ok(Applied::Stale);
+        }
+        drop(guards);
+        for job in jobs.iter_mut() {
+            let fills = job.side.fills.iter_mut().map(|fill| (job.tenant, fill)).collect();
+            if !self.steps(client, &job.side.steps).await? || !self.fill(client, fills).await? {
+                return Ok(Applied::Stale);
+            }
+        }
+        let mut writes: Vec<(i32, &mut Write)> = jobs
+            .iter_mut()
+            .flat_map(|job| job.set.writes.iter_mut().map(|write| (job.tenant, write)))
+            .collect();
+        match writes.is_empty() {
+            true => Ok(Applied::Done),
+            false => apply(self, client, &mut writes, now_us).await,
         }
     }
 

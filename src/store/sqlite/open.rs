@@ -3,6 +3,7 @@
 use super::error::from_sqlite;
 use remit_fhir::{Error, Result};
 use remit_search::Registry;
+use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -15,7 +16,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
 
 /// Migrations in order; `user_version` of the file says how many it has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_store.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../../migrations/sqlite/0001_store.sql"),
+    include_str!("../../../migrations/sqlite/0002_parameters.sql"),
+    include_str!("../../../migrations/sqlite/0003_words.sql"),
+];
 
 /// The connection that writes; makes the file and brings its tables up to date.
 pub(super) fn writer(path: &Path) -> Result<Connection> {
@@ -24,15 +29,15 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags).map_err(|e| cannot_open(path, e))?;
     let prepare = || {
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        // Page size counts only while the file is empty. 8 KiB holds a typical resource in one page.
+        // Page size counts only while the file is empty. A commit writes whole pages, and most of those
+        // are leaves of indexes with one new row: small pages make small commits.
         connection.execute_batch(
-            "pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = full;",
+            "pragma page_size = 4096; pragma journal_mode = wal; pragma synchronous = full;",
         )?;
         // 64 MiB of pages: the inner pages of all indexes of a practice. The log is checkpointed at
         // 64 MiB, so that a page changed often is copied home once; it is cut back to 64 MiB after.
-        connection.execute_batch("pragma cache_size = -65536; pragma wal_autocheckpoint = 8192; pragma journal_size_limit = 67108864; pragma temp_store = memory;")?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        add_functions(&connection)?;
+        connection.execute_batch("pragma cache_size = -65536; pragma wal_autocheckpoint = 16384; pragma journal_size_limit = 67108864; pragma temp_store = memory;")?;
+        settle(&connection)?;
         migrate(&connection)
     };
     prepare().map_err(|e| cannot_open(path, e))?;
@@ -46,14 +51,22 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection
         .execute_batch("pragma query_only = on; pragma cache_size = -8192; pragma temp_store = memory;")?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    add_functions(&connection)?;
+    settle(&connection)?;
     Ok(connection)
+}
+
+/// What writers and readers share.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans do not depend on bound values. Otherwise SQLite plans a statement anew for every value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    add_functions(connection)
 }
 
 /// The functions of trigonometry that a search by distance needs, and that SQLite is built without.
 fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
-    let functions: [(&str, fn(f64) -> f64); 3] =
+    type Function = fn(f64) -> f64;
+    let functions: [(&str, Function); 3] =
         [("sin", f64::sin), ("cos", f64::cos), ("radians", f64::to_radians)];
     for (name, function) in functions {
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;

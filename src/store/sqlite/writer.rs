@@ -7,6 +7,7 @@
 mod apply;
 
 use super::error::from_sqlite;
+use crate::side::Side;
 use crate::symbols::Symbols;
 use crate::value::{Row, Value};
 use crate::{Expect, WriteError, WriteSet, Written};
@@ -14,6 +15,7 @@ use remit_fhir::{Error, Kind, Result};
 use remit_search::{Registry, Statement};
 use remit_spec::TypeId;
 use rusqlite::Connection;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,10 +40,11 @@ pub(crate) enum Job {
         tenant: i32,
         set: Box<WriteSet>,
         guards: Vec<GuardQuery>,
+        side: Box<Side>,
         reply: oneshot::Sender<Result<Vec<Written>, WriteError>>,
     },
     /// Run a statement of administration.
-    Execute { sql: &'static str, args: Vec<Value>, reply: oneshot::Sender<Result<Vec<Row>>> },
+    Execute { sql: Cow<'static, str>, args: Vec<Value>, reply: oneshot::Sender<Result<Vec<Row>>> },
 }
 
 /// What a job came to, to be told after the commit.
@@ -108,7 +111,10 @@ pub(super) fn start(
 impl Job {
     fn rows(&self) -> usize {
         match self {
-            Job::Write { set, .. } => set.writes.iter().map(|w| w.add.len() + w.remove.len() + 1).sum(),
+            Job::Write { set, side, .. } => {
+                let writes = set.writes.iter().chain(&side.fills);
+                writes.map(|w| w.add.len() + w.remove.len() + 1).sum()
+            }
             Job::Execute { .. } => 1,
         }
     }
@@ -158,6 +164,7 @@ impl Writer {
 
     fn transaction(&mut self, batch: &mut [Job]) -> Result<Vec<Outcome>> {
         self.fresh.clear();
+        self.scratch.epochs.clear();
         self.connection.execute_batch("begin immediate").map_err(from_sqlite)?;
         let done = self.run(batch).and_then(|outcomes| {
             self.connection.execute_batch("commit").map_err(from_sqlite)?;
@@ -184,7 +191,9 @@ impl Writer {
         batch
             .iter_mut()
             .map(|job| match job {
-                Job::Write { tenant, set, guards, .. } => self.write(*tenant, set, guards, now_us),
+                Job::Write { tenant, set, guards, side, .. } => {
+                    self.write(*tenant, set, guards, side, now_us)
+                }
                 Job::Execute { sql, args, .. } => {
                     super::rows(&self.connection, sql, args).map(Outcome::Rows).map_err(from_sqlite)
                 }

@@ -18,7 +18,7 @@ fn survives(xml: &[u8]) {
     if let Ok(converted) = convert(xml, Definitions::r4(), &Limits::default()) {
         let document = json::parse(converted.json).expect("what is written is JSON");
         let mut out = Vec::new();
-        let _ = from_json(document.root(), Definitions::r4(), &mut out);
+        let _ = from_json(document.root(), Definitions::r4(), Layout::Compact, &mut out);
     }
 }
 

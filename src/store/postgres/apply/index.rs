@@ -5,7 +5,7 @@ use crate::Write;
 use crate::postgres::writer::Shared;
 use crate::symbols::Key;
 use deadpool_postgres::Object;
-use remit_search::IndexRows;
+use remit_search::{IndexRows, words_of};
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
@@ -55,6 +55,7 @@ enum Column<'a> {
     Long(Vec<i64>),
     Real(Vec<f64>),
     Text(Vec<&'a str>),
+    Owned(Vec<String>),
 }
 
 impl Column<'_> {
@@ -64,6 +65,7 @@ impl Column<'_> {
             Column::Long(values) => values,
             Column::Real(values) => values,
             Column::Text(values) => values,
+            Column::Owned(values) => values,
         }
     }
 }
@@ -116,6 +118,8 @@ tables! {
         system2: Int i32, low: Real f64, high: Real f64, low2: Real f64, high2: Real f64,
     }
     position { tenant: Int i32, param: Int i32, rid: Long i64, latitude: Real f64, longitude: Real f64 }
+    text { tenant: Int i32, param: Int i32, norm: Text &'a str, rid: Long i64 }
+    words { tenant: Int i32, rid: Long i64, words: Owned String }
 }
 
 /// Appends one value to each column of a table.
@@ -169,6 +173,12 @@ impl<'a> Columns<'a> {
         }
         for r in &rows.positions {
             push!(self.position { tenant: t, param: r.param, rid: rid, latitude: r.latitude.0, longitude: r.longitude.0 });
+        }
+        for r in &rows.texts {
+            push!(self.text { tenant: t, param: r.param, norm: &r.norm, rid: rid });
+        }
+        for r in &rows.words {
+            push!(self.words { tenant: t, rid: rid, words: words_of(t, r) });
         }
     }
 }
@@ -227,6 +237,10 @@ pub(super) const ADD: TableSql = TableSql {
         "tenant, param, rid, latitude, longitude",
         "$1::int4[], $2::int4[], $3::int8[], $4::float8[], $5::float8[]"
     ),
+    text: insert!("ix_text", "tenant, param, norm, rid", "$1::int4[], $2::int4[], $3::text[], $4::int8[]"),
+    words: "insert into ix_words (tenant, rid, words) select n.tenant, n.rid, n.words::tsvector \
+            from unnest($1::int4[], $2::int8[], $3::text[]) n (tenant, rid, words) \
+            on conflict (rid) do update set words = excluded.words",
 };
 
 pub(super) const REMOVE: TableSql = TableSql {
@@ -286,4 +300,11 @@ pub(super) const REMOVE: TableSql = TableSql {
         "$1::int4[], $2::int4[], $3::int8[], $4::float8[], $5::float8[]",
         "x.tenant = d.tenant and x.param = d.param and x.rid = d.rid and x.latitude = d.latitude and x.longitude = d.longitude"
     ),
+    text: delete!(
+        "ix_text",
+        "tenant, param, norm, rid",
+        "$1::int4[], $2::int4[], $3::text[], $4::int8[]",
+        "x.tenant = d.tenant and x.param = d.param and x.norm = d.norm and x.rid = d.rid"
+    ),
+    words: delete!("ix_words", "tenant, rid, words", "$1::int4[], $2::int8[], $3::text[]", "x.rid = d.rid"),
 };

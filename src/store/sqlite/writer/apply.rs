@@ -2,12 +2,13 @@
 
 use super::{GuardQuery, Outcome, Writer};
 use crate::search::id_of;
+use crate::side::Side;
 use crate::sqlite::error::from_sqlite;
 use crate::value::Value;
 use crate::{Action, Expect, Write, WriteSet, Written};
 use bytes::Bytes;
 use remit_fhir::{Result, date};
-use remit_search::{Arg, IndexRows};
+use remit_search::{Arg, IndexRows, words_of};
 use remit_spec::TypeId;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub(super) struct Scratch {
     rids: HashMap<(TypeId, Box<str>), i64>,
+    /// Of each tenant that the transaction has met, how often its search parameters have changed.
+    pub(super) epochs: HashMap<i32, i64>,
 }
 
 type Sql<T> = rusqlite::Result<T>;
@@ -26,9 +29,10 @@ impl Writer {
         tenant: i32,
         set: &mut WriteSet,
         guards: &[GuardQuery],
+        side: &Side,
         now_us: i64,
     ) -> Result<Outcome> {
-        self.try_write(tenant, set, guards, now_us).map_err(from_sqlite)
+        self.try_write(tenant, set, guards, side, now_us).map_err(from_sqlite)
     }
 
     fn try_write(
@@ -36,8 +40,12 @@ impl Writer {
         tenant: i32,
         set: &mut WriteSet,
         guards: &[GuardQuery],
+        side: &Side,
         now_us: i64,
     ) -> Sql<Outcome> {
+        if self.epoch(tenant)? != side.epoch {
+            return Ok(Outcome::Stale);
+        }
         for guard in guards {
             if !self.holds(tenant, guard)? {
                 return Ok(Outcome::Stale);
@@ -52,18 +60,61 @@ impl Writer {
             }
             rids.push(found.map(|(rid, _)| rid));
         }
+        let Some(fills) = self.fillable(tenant, &side.fills)? else { return Ok(Outcome::Stale) };
+        if !self.steps(side)? {
+            return Ok(Outcome::Stale);
+        }
         for (write, rid) in set.writes.iter_mut().zip(&mut rids) {
             let known = self.put(tenant, write, *rid, now_us)?;
             *rid = Some(known);
             self.scratch.rids.insert((write.ty, write.id.as_str().into()), known);
         }
         self.index(tenant, &set.writes, &rids)?;
+        self.index(tenant, &side.fills, &fills)?;
         let written = set.writes.iter_mut().map(|write| Written {
             version: write.follows + 1,
             updated_us: now_us,
             body: write.body.take().map(|body| Bytes::from(body.text)),
         });
         Ok(Outcome::Written(written.collect()))
+    }
+
+    /// How often the search parameters of a tenant have changed.
+    fn epoch(&mut self, tenant: i32) -> Sql<i64> {
+        if let Some(epoch) = self.scratch.epochs.get(&tenant) {
+            return Ok(*epoch);
+        }
+        let mut statement = self.connection.prepare_cached("select parameters from tenant where id = ?1")?;
+        let epoch = statement.query_row([tenant], |row| row.get(0)).optional()?.unwrap_or(0);
+        drop(statement);
+        self.scratch.epochs.insert(tenant, epoch);
+        Ok(epoch)
+    }
+
+    /// The rids of resources to fill in; `None` when one has moved on.
+    fn fillable(&self, tenant: i32, fills: &[Write]) -> Sql<Option<Vec<Option<i64>>>> {
+        let mut rids = Vec::with_capacity(fills.len());
+        for fill in fills {
+            match self.find(tenant, fill.ty, &fill.id)? {
+                Some((rid, version)) if version == fill.follows => rids.push(Some(rid)),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(rids))
+    }
+
+    /// Runs what goes beside the writes; `false` when a step that must hold does not.
+    fn steps(&mut self, side: &Side) -> Sql<bool> {
+        for step in &side.steps {
+            let rows = crate::sqlite::rows(&self.connection, step.sql, &step.args)?;
+            if step.must_hold && rows.is_empty() {
+                return Ok(false);
+            }
+        }
+        if side.changes_parameters {
+            self.scratch.epochs.clear();
+        }
+        Ok(true)
     }
 
     /// Whether a guard still finds what it found when the write was prepared.
@@ -74,6 +125,7 @@ impl Writer {
                 Arg::Int(n) => Value::Int(*n),
                 Arg::Float(n) => Value::Real(*n),
                 Arg::Text(text) => Value::Text(text.clone()),
+                Arg::Codes(group) => Value::Codes(group.clone()),
                 Arg::System(uri) => Value::Int(self.known_symbol(uri)?.map_or(-1, i64::from)),
                 Arg::Target(ty, id) => Value::Int(self.find(tenant, *ty, id)?.map_or(-1, |(rid, _)| rid)),
             });
@@ -239,6 +291,12 @@ impl Writer {
         for r in &rows.positions {
             run(&self.connection, sql.position, params![t, r.param, rid, r.latitude.0, r.longitude.0])?;
         }
+        for r in &rows.texts {
+            run(&self.connection, sql.text, params![t, r.param, &*r.norm, rid])?;
+        }
+        for r in &rows.words {
+            run(&self.connection, sql.words, params![rid, words_of(t, r)])?;
+        }
         Ok(())
     }
 }
@@ -258,6 +316,8 @@ struct TableSql {
     quantity: &'static str,
     composite: &'static str,
     position: &'static str,
+    text: &'static str,
+    words: &'static str,
 }
 
 // `or ignore`: two quantities that differ only in a canonical value that rounds alike are one row.
@@ -275,6 +335,8 @@ const ADD: TableSql = TableSql {
                 (tenant, param, code, rid, system, code2, system2, low, high, low2, high2) \
                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     position: "insert or ignore into ix_position (tenant, param, rid, latitude, longitude) values (?1, ?2, ?3, ?4, ?5)",
+    text: "insert or ignore into ix_text (tenant, param, norm, rid) values (?1, ?2, ?3, ?4)",
+    words: "insert or replace into ix_words (rowid, words) values (?1, ?2)",
 };
 
 const REMOVE: TableSql = TableSql {
@@ -289,4 +351,7 @@ const REMOVE: TableSql = TableSql {
     composite: "delete from ix_composite where tenant = ?1 and param = ?2 and code = ?3 and rid = ?4 and system = ?5 \
                 and code2 = ?6 and system2 = ?7 and low = ?8 and high = ?9 and low2 = ?10 and high2 = ?11",
     position: "delete from ix_position where tenant = ?1 and param = ?2 and rid = ?3 and latitude = ?4 and longitude = ?5",
+    text: "delete from ix_text where tenant = ?1 and param = ?2 and norm = ?3 and rid = ?4",
+    // The second argument stands for the words, which the table cannot be asked for.
+    words: "delete from ix_words where rowid = ?1 and ?2 is not null",
 };
