@@ -5,17 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use remit_search::{AccessPlan, Context, Densities, Dialect, Handling, Limits, Registry};
 use std::sync::LazyLock;
 
-static REGISTRY: LazyLock<Option<Registry>> = LazyLock::new(|| {
-    let (mut types, mut parameters) = (Vec::new(), Vec::new());
-    for (name, codes) in Registry::required() {
-        let ty = types.len() as i32 + 1;
-        types.push((ty, name));
-        for code in codes {
-            parameters.push((parameters.len() as i32 + 1, ty, code));
-        }
-    }
-    Registry::new(types, parameters).ok()
-});
+static REGISTRY: LazyLock<Option<Registry>> = LazyLock::new(|| Registry::in_order().ok());
 
 fuzz_target!(|text: &str| {
     let Some(registry) = REGISTRY.as_ref() else { return };

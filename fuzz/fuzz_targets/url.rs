@@ -5,18 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use remit_search::{AccessPlan, Context, Densities, Dialect, Handling, Limits, Registry};
 use std::sync::LazyLock;
 
-/// Types and parameters under numbers in the order of the definitions.
-static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    let (mut types, mut parameters) = (Vec::new(), Vec::new());
-    for (name, codes) in Registry::required() {
-        let ty = types.len() as i32 + 1;
-        types.push((ty, name));
-        for code in codes {
-            parameters.push((parameters.len() as i32 + 1, ty, code));
-        }
-    }
-    Registry::new(types, parameters).expect("the numbers are whole")
-});
+static REGISTRY: LazyLock<Registry> =
+    LazyLock::new(|| Registry::in_order().expect("every required parameter has a number"));
 
 fuzz_target!(|text: &str| {
     let pairs: Vec<(String, String)> = text

@@ -69,13 +69,7 @@ pub(crate) fn access(w: &mut Writer, cx: &Sql<'_>, types: &[TypeId], rid: &str, 
     if plan.is_unrestricted() {
         return;
     }
-    let all: Vec<TypeId>;
-    let types = if types.is_empty() {
-        all = cx.registry.definitions().resource_types().collect();
-        &all
-    } else {
-        types
-    };
+    let types = &*cx.registry.or_all(types);
     let mut allowed = Vec::new();
     let mut limited = Vec::new();
     for ty in types {

@@ -19,13 +19,7 @@ pub fn labels(
     dialect: Dialect,
     limit: usize,
 ) -> Option<Statement> {
-    let all: Vec<TypeId>;
-    let types = if types.is_empty() {
-        all = registry.definitions().resource_types().collect();
-        &all
-    } else {
-        types
-    };
+    let types = &*registry.or_all(types);
     let found: Vec<_> = types.iter().filter_map(|ty| registry.parameter(*ty, code)).collect();
     let is_token = found.first()?.definition.kind == SearchKind::Token;
     let params: Vec<i32> = found.iter().map(|p| p.number).collect();

@@ -260,13 +260,7 @@ pub(crate) fn parameters<'r>(
     context: &Context<'r>,
 ) -> Result<Vec<&'r Parameter>, String> {
     let registry = context.registry;
-    let all: Vec<TypeId>;
-    let types = if types.is_empty() {
-        all = registry.definitions().resource_types().collect();
-        &all
-    } else {
-        types
-    };
+    let types = &*registry.or_all(types);
     let mut found: Vec<&Parameter> = Vec::with_capacity(types.len());
     for ty in types {
         let shown: String = code.chars().take(80).collect();

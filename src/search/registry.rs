@@ -10,6 +10,7 @@ use crate::words::TextLevel;
 use remit_fhir::{Error, Result};
 use remit_fhirpath::Expression;
 use remit_spec::{Definitions, SearchKind, SearchParameter, TypeId, alternatives};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -118,6 +119,28 @@ impl Registry {
             Registry { definitions, type_numbers, numbers, of_type, customs: Customs::default(), text };
         registry.check()?;
         Ok(registry)
+    }
+
+    /// Types and parameters under numbers in the order of the definitions: for statements that no
+    /// database of the store runs.
+    pub fn in_order() -> Result<Registry> {
+        let (mut types, mut parameters) = (Vec::new(), Vec::new());
+        for (name, codes) in Registry::required() {
+            let ty = types.len() as i32 + 1;
+            types.push((ty, name));
+            for code in codes {
+                parameters.push((parameters.len() as i32 + 1, ty, code));
+            }
+        }
+        Registry::new(types, parameters)
+    }
+
+    /// These types; all that can be stored when there are none, as a search without a type means.
+    pub(crate) fn or_all<'t>(&self, types: &'t [TypeId]) -> Cow<'t, [TypeId]> {
+        match types.is_empty() {
+            true => Cow::Owned(self.definitions.resource_types().collect()),
+            false => Cow::Borrowed(types),
+        }
     }
 
     fn check(&self) -> Result<()> {

@@ -27,15 +27,7 @@ pub(super) struct Database {
 }
 
 pub(crate) fn registry() -> Registry {
-    let (mut types, mut parameters) = (Vec::new(), Vec::new());
-    for (name, codes) in Registry::required() {
-        let ty = types.len() as i32 + 1;
-        types.push((ty, name));
-        for code in codes {
-            parameters.push((parameters.len() as i32 + 1, ty, code));
-        }
-    }
-    Registry::new(types, parameters).unwrap()
+    Registry::in_order().unwrap()
 }
 
 pub(super) fn ty(name: &str) -> TypeId {
