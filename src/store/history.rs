@@ -67,7 +67,8 @@ impl Sql {
 }
 
 impl Store {
-    /// A page of history. 404 when the instance never existed.
+    /// A page of history. 404 when the instance never existed or may not be seen, 403 when the history of
+    /// a type or of the system may not be shown.
     pub async fn history(&self, plan: &AccessPlan, query: &HistoryQuery) -> Result<HistoryPage> {
         let types = self.visible_types(plan, &query.scope)?;
         if let Scope::Instance(ty, id) = &query.scope {

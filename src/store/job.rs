@@ -106,8 +106,8 @@ impl Store {
             return Ok(None);
         };
         let id = row.text()?;
-        let sql = "update job set owner = $1, lease_us = $3 where id = $4 and \
-                   state = 0 and (owner = $1 or owner = '' or lease_us < $2) returning tenant";
+        let sql =
+            format!("update job set owner = $1, lease_us = $3 where id = $4 and {FREE} returning tenant");
         let [owner, now_value] = args;
         let args = vec![owner, now_value, Value::Int(now + LEASE_US), Value::from(id.as_str())];
         match self.administer(sql, args).await?.into_iter().next() {

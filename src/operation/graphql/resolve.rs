@@ -125,16 +125,7 @@ impl<'a> Resolver<'a> {
         let defs = self.cx.defs;
         let is_resource = defs.ty(at.ty).kind == Kind::Resource;
         match &*field.name {
-            "__typename" => {
-                return self.leaf(
-                    &quote(defs.name(at.ty)),
-                    self.list(field, false, way),
-                    field,
-                    way.suffix,
-                    out,
-                );
-            }
-            "resourceType" if is_resource => {
+            name if name == "__typename" || (is_resource && name == "resourceType") => {
                 return self.leaf(
                     &quote(defs.name(at.ty)),
                     self.list(field, false, way),
