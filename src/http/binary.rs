@@ -6,8 +6,8 @@
 
 use super::format::{Format, fhir_named, ranges};
 use super::respond::Native;
-use crate::rest::Answer;
 use crate::rest::route::Route;
+use crate::rest::url::Pair;
 use bytes::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use remit_fhir::json::quote;
@@ -30,11 +30,13 @@ pub(super) fn wants_native(
     defs: &Definitions,
     route: &Route<'_>,
     headers: &HeaderMap,
-    format: Option<&str>,
+    pairs: &[Pair],
 ) -> bool {
+    // Parts of a resource are parts of the resource, not of the content.
+    let is_of_resource = |name: &str| matches!(name, "_format" | "_summary" | "_elements");
     matches!(route, Route::Instance(..) | Route::Version(..))
         && is_binary(defs, route)
-        && format.is_none()
+        && !pairs.iter().any(|(name, _)| is_of_resource(name))
         && !accepted(headers).any(|range| fhir_named(range).is_some())
 }
 
@@ -44,9 +46,8 @@ fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 /// The content of a Binary that was read. `None` when the reader asked for JSON or XML in general and
 /// the content is neither: then the resource answers.
-pub(super) fn native(headers: &HeaderMap, answer: &Answer) -> Result<Option<Native>> {
-    let Some(body) = &answer.body else { return Ok(None) };
-    let document = json::parse(body.clone())?;
+pub(super) fn native(headers: &HeaderMap, body: Bytes) -> Result<Option<Native>> {
+    let document = json::parse(body)?;
     let text = |name: &str| document.root().get(name).and_then(|node| node.string());
     let content_type = text("contentType").unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -140,8 +141,8 @@ mod tests {
     fn a_reader_gets_the_form_that_it_asks_for() {
         let defs = Definitions::r4();
         let route = Route::parse(defs, "Binary/1").unwrap();
-        let pdf = Answer::of(
-            "{\"resourceType\":\"Binary\",\"contentType\":\"application/pdf\",\"data\":\"JVBERg==\"}",
+        let pdf = Bytes::from_static(
+            b"{\"resourceType\":\"Binary\",\"contentType\":\"application/pdf\",\"data\":\"JVBERg==\"}",
         );
         let cases = [
             (None, "native"),
@@ -158,7 +159,7 @@ mod tests {
         ];
         for (accept, expected) in cases {
             let headers = accept.map_or_else(HeaderMap::new, |accept| headers(&[("accept", accept)]));
-            let got = match wants_native(defs, &route, &headers, None).then(|| native(&headers, &pdf)) {
+            let got = match wants_native(defs, &route, &headers, &[]).then(|| native(&headers, pdf.clone())) {
                 Some(Ok(Some(native))) => {
                     assert_eq!(
                         (&native.bytes[..], native.content_type.as_bytes()),
@@ -171,10 +172,10 @@ mod tests {
             };
             assert_eq!(got, expected, "{accept:?}");
         }
-        assert!(!wants_native(defs, &route, &HeaderMap::new(), Some("json")));
+        assert!(!wants_native(defs, &route, &HeaderMap::new(), &[("_elements".into(), "data".into())]));
         let others =
             ["Binary", "Binary/1/_history", "Patient/1"].map(|path| Route::parse(defs, path).unwrap());
-        assert!(others.iter().all(|other| !wants_native(defs, other, &HeaderMap::new(), None)));
+        assert!(others.iter().all(|other| !wants_native(defs, other, &HeaderMap::new(), &[])));
     }
 
     #[test]

@@ -114,9 +114,8 @@ async fn answer(
     let asked = ask.read(&parts.headers, &pairs);
     let route = Route::parse(app.defs, endpoint.rest);
     // The content of a Binary may be of any type.
-    let is_native = route
-        .as_ref()
-        .is_ok_and(|route| binary::wants_native(app.defs, route, &parts.headers, of_name(&pairs, "_format")));
+    let is_native =
+        route.as_ref().is_ok_and(|route| binary::wants_native(app.defs, route, &parts.headers, &pairs));
     match asked {
         Err(error) if !(is_native && error.kind == Kind::NotAcceptable) => return Err(error),
         _ => {}
@@ -224,9 +223,13 @@ impl Call<'_> {
         );
         let answer = answer.await?;
         if self.is_native
-            && let Some(native) = binary::native(self.headers, &answer)?
+            && let Some(body) = answer.body.clone()
         {
-            return Ok(respond::native(ask, cx, &answer, native));
+            let (headers, len) = (self.headers.clone(), body.len());
+            let native = blocking(len, move || binary::native(&headers, body)).await?;
+            if let Some(native) = native {
+                return Ok(respond::native(ask, cx, &answer, native));
+            }
         }
         Ok(respond::answer(self.app, ask, cx, answer).await)
     }
@@ -259,7 +262,7 @@ impl Call<'_> {
     }
 
     async fn with_body(&self, ask: &Ask, received: Received) -> Result<Response<Body>> {
-        if let Some(uploaded) = self.upload(&received.bytes)? {
+        if let Some(uploaded) = self.upload(&received.bytes).await? {
             let answer = in_time(self.app, self.store(ask, uploaded)).await?;
             return Ok(respond::write(self.app, ask, &self.cx, answer).await);
         }
@@ -323,16 +326,17 @@ impl Call<'_> {
     }
 
     /// The Binary that the body is the content of.
-    fn upload(&self, bytes: &Bytes) -> Result<Option<Document>> {
+    async fn upload(&self, bytes: &Bytes) -> Result<Option<Document>> {
         let is_write = matches!(self.route, Route::Type(_) | Route::Instance(..));
         if *self.method == Method::PATCH || !is_write || !binary::is_binary(self.app.defs, &self.route) {
             return Ok(None);
         }
         let id = match &self.route {
-            Route::Instance(_, id) => Some(id.clone()),
+            Route::Instance(_, id) => Some(id.to_string()),
             _ => None,
         };
-        binary::upload(self.headers, id.as_deref(), bytes)
+        let (headers, bytes) = (self.headers.clone(), bytes.clone());
+        blocking(bytes.len(), move || binary::upload(&headers, id.as_deref(), &bytes)).await
     }
 
     async fn write(&self, ask: &Ask, content: Content, bytes: Bytes) -> Result<Answer> {
