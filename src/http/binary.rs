@@ -151,6 +151,7 @@ mod tests {
             (Some("application/*"), "native"),
             (Some("text/html, */*;q=0.1"), "native"),
             (Some("application/fhir+json"), "resource"),
+            (Some("Application/FHIR+XML"), "resource"),
             (Some("application/pdf, application/fhir+xml"), "resource"),
             (Some("application/json"), "resource"),
             (Some("text/xml"), "resource"),

@@ -44,7 +44,9 @@ impl Format {
 
 /// The format that a media type names which is FHIR's own.
 pub(super) fn fhir_named(name: &str) -> Option<Format> {
-    let is_own = name.len() > 12 && (name.contains("/fhir+") || name.ends_with("+fhir"));
+    let lower = name.to_ascii_lowercase();
+    // The second is the order of drafts before R3.
+    let is_own = lower.starts_with("application/fhir+") || lower.ends_with("+fhir");
     is_own.then(|| Format::named(name)).flatten()
 }
 

@@ -99,7 +99,8 @@ impl Job {
 }
 
 impl Shared {
-    /// Sets without guards and without anything beside them, of different resources, share a transaction; others go alone.
+    /// Sets of different resources, without guards and without anything beside them, share a transaction;
+    /// others go alone.
     async fn commit(&self, batch: Vec<Job>) {
         let mut seen = HashSet::new();
         let (mut together, mut alone) = (Vec::new(), Vec::new());
