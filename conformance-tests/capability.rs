@@ -160,6 +160,8 @@ fn every_line_of_the_capability_statement_holds() {
             let target = match name {
                 "_filter" => "Patient?_filter=gender%20eq%20male&_count=1".to_owned(),
                 "_has" => "Patient?_has:Observation:patient:status=final&_count=1".to_owned(),
+                "_contained" => "Patient?_contained=both&_count=1".to_owned(),
+                "_containedType" => "Patient?_contained=true&_containedType=contained&_count=1".to_owned(),
                 _ => {
                     let value = sample(parameter["type"].as_str().expect("a type"));
                     let value = if name == "_list" { "none" } else { value };

@@ -63,6 +63,28 @@ impl Database {
         }
     }
 
+    /// Runs statements beside the program, to break what it keeps.
+    pub(crate) fn execute(&self, sql: &str) {
+        match self {
+            Database::Sqlite(folder) => {
+                let connection = rusqlite::Connection::open(folder.join("remit.db")).expect("the file opens");
+                connection.execute_batch(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+            }
+            Database::Postgres(url) => execute(url, sql),
+        }
+    }
+
+    /// The one number that a statement gives.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        match self {
+            Database::Sqlite(folder) => {
+                let connection = rusqlite::Connection::open(folder.join("remit.db")).expect("the file opens");
+                connection.query_row(sql, [], |row| row.get(0)).unwrap_or_else(|e| panic!("{sql}: {e}"))
+            }
+            Database::Postgres(url) => number(url, sql),
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Database::Sqlite(_) => Kind::Sqlite,
@@ -89,16 +111,29 @@ impl Drop for Database {
 
 /// Runs a statement on PostgreSQL.
 pub(crate) fn execute(url: &str, sql: &str) {
+    connected(url, async |client| {
+        client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    });
+}
+
+fn number(url: &str, sql: &str) -> i64 {
+    connected(url, async |client| {
+        client.query_one(sql, &[]).await.unwrap_or_else(|e| panic!("{sql}: {e}")).get(0)
+    })
+}
+
+fn connected<T>(url: &str, work: impl AsyncFnOnce(&tokio_postgres::Client) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
             .await
             .unwrap_or_else(|e| panic!("PostgreSQL at {url}: {e}"));
         let driver = tokio::spawn(connection);
-        client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let done = work(&client).await;
         drop(client);
         let _ = driver.await;
-    });
+        done
+    })
 }
 
 /// Address of the PostgreSQL server of this test run, without a database.

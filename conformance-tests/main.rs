@@ -10,9 +10,13 @@
 //! | `SUITE=text` | runs only the suites whose path holds the text |
 //! | `REMIT_TEST_DATA` | folder of the test data; without it `../shared/data` beside the repository |
 //! | `REMIT_TEST_POSTGRES` | address of an existing PostgreSQL server whose user may make databases |
+//! | `REMIT_TEST_SEARCHES=number` | how many random searches are compared with the naive evaluator |
+//! | `REMIT_TEST_SEED=number` | makes other random resources and searches; a failure says its own |
 //! | `REMIT_TEST_SKIP_POSTGRES=1` | leaves PostgreSQL out, loudly |
 
 mod access;
+mod asking;
+mod cage;
 mod capability;
 mod clients;
 mod commands;
@@ -21,6 +25,7 @@ mod connections;
 mod crash;
 mod data;
 mod database;
+mod differential;
 mod disk_full;
 mod examples;
 mod graphql;
@@ -28,6 +33,7 @@ mod gross_collection;
 mod hostile;
 mod http;
 mod limits;
+mod naive;
 mod outage;
 mod privacy;
 mod reindex;
@@ -38,4 +44,7 @@ mod suites;
 mod synthea;
 mod tidy;
 mod two_nodes;
+mod us_core;
+mod verify;
+mod views;
 mod words;

@@ -21,7 +21,8 @@ fn patient(id: &str, n: u64) -> Value {
     json!({ "resourceType": "Patient", "id": id, "photo": [{ "title": format!("picture {}", n % 7) }] })
 }
 
-fn start(client: &mut Client) -> String {
+/// Starts a job over everything; its address.
+pub(crate) fn start(client: &mut Client) -> String {
     let answer = client.post("$reindex", &json!({ "resourceType": "Parameters" })).expect(202);
     answer.header("content-location").expect("the address of the job").to_owned()
 }
@@ -31,7 +32,7 @@ fn path_of(job: &str) -> String {
 }
 
 /// Waits for the end of a job; its answer.
-fn finish(client: &mut Client, job: &str) -> Value {
+pub(crate) fn finish(client: &mut Client, job: &str) -> Value {
     let until = Instant::now() + PATIENCE;
     loop {
         let answer = client.get(&path_of(job));
@@ -252,5 +253,82 @@ fn the_search_parameters_of_us_core_are_taken_from_their_package() {
             let found = all["searchParam"].as_array().expect("parameters").iter().any(|p| p["name"] == code);
             assert!(found, "{ty}: {code}");
         }
+    }
+}
+
+#[test]
+fn a_package_is_loaded_and_its_search_parameters_become_usable() {
+    let Some(package) = data::path("packages/hl7.fhir.us.core-6.1.0.tgz") else { return };
+    let package = package.display().to_string();
+    for database in Database::both() {
+        let folder =
+            std::env::temp_dir().join(format!("remit-package-{}-{:?}", std::process::id(), database.kind()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let path = |name: &str| folder.join(name).display().to_string();
+        let (journal, rejects, url) = (path("journal"), path("rejects"), database.url());
+        let arguments =
+            ["load", &package, "--database", &url, "--journal", &journal, "--rejects", &rejects, "--json"];
+        let (code, out, error) = remit(&arguments);
+        let summary: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{error}"));
+        assert_eq!((code, &summary["rejected"]), (0, &json!(0)), "{summary} {error}");
+        let server = Server::start(&database, &[]);
+        let mut client = server.client();
+        assert!(client.count("SearchParameter?_summary=count") > 90, "the parameters are there");
+        assert_eq!(client.count("Patient?_summary=count"), 0, "examples are left out");
+        let race = json!({ "resourceType": "Patient", "id": "r", "extension": [{
+            "url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race", "extension": [
+                { "url": "ombCategory", "valueCoding": { "system": "urn:oid:2.16.840.1.113883.6.238", "code": "2106-3" } },
+                { "url": "text", "valueString": "White" }] }] });
+        client.put("Patient/r", &race).expect(201);
+        let refused = client.get("Patient?race=2106-3").expect(400);
+        assert!(refused.text().contains("$reindex"), "{}", refused.text());
+        let job = start(&mut client);
+        finish(&mut client, &job);
+        assert_eq!(client.count("Patient?race=2106-3"), 1);
+        drop(server);
+        let (code, out, error) = remit(&["verify", "--database", &url]);
+        assert_eq!(code, 0, "{out}{error}");
+        std::fs::remove_dir_all(&folder).expect("the folder goes");
+    }
+}
+
+/// Index rows of parameters of tenants, those of contained resources too.
+fn own_rows(database: &Database) -> i64 {
+    database.number("select count(*) from ix_string where param >= 1000000 or param < -1000000")
+}
+
+#[test]
+fn rows_of_a_dropped_parameter_are_swept_away() {
+    for database in Database::both() {
+        let server = Server::start(&database, &[]);
+        let mut client = server.client();
+        // More rows than one statement takes away, some of them of contained resources.
+        fill(&mut client, 6000);
+        let group = json!({ "resourceType": "Group", "id": "g", "type": "person", "actual": true,
+            "contained": [patient("inner", 1)], "member": [{ "entity": { "reference": "#inner" } }] });
+        client.put("Group/g", &group).expect(201);
+        client.put("SearchParameter/picture", &nickname("picture", "Patient.photo.title")).expect(201);
+        client.put("SearchParameter/kept", &nickname("kept", "Patient.photo.title")).expect(201);
+        let job = start(&mut client);
+        finish(&mut client, &job);
+        assert_eq!(
+            client.count("Patient?picture=picture&_contained=true"),
+            1,
+            "what is contained has its rows"
+        );
+        assert_eq!(own_rows(&database), 2 * 6001);
+        client.delete("SearchParameter/picture").expect(204);
+        client.get("Patient?picture=x").expect(400);
+        assert_eq!(own_rows(&database), 2 * 6001, "searches that began before may still run");
+        // The time of grace is over.
+        database.execute("update custom_parameter set since_us = 0 where state = 2");
+        let until = Instant::now() + PATIENCE;
+        while database.number("select count(*) from custom_parameter") > 1 {
+            assert!(Instant::now() < until, "the rows are not swept away");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(own_rows(&database), 6001, "those of the other parameter stay");
+        assert_eq!(client.count("Patient?kept=picture&_summary=count"), 6000);
+        verify(&mut client, "kept", &database);
     }
 }

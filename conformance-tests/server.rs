@@ -41,7 +41,7 @@ impl Server {
         server
     }
 
-    /// Starts a server and does not wait.
+    /// Starts a server and does not wait. `{address}` in an argument is where it listens.
     pub(crate) fn launch(database: &Database, args: &[&str]) -> Server {
         let address = free_address();
         let number = LOGS.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +49,7 @@ impl Server {
         let stderr = File::create(&log).expect("a log file in the temporary folder");
         let child = Command::new(REMIT)
             .args(["serve", "--listen", &address.to_string(), "--database", &database.url(), "--log", "json"])
-            .args(args)
+            .args(args.iter().map(|arg| arg.replace("{address}", &address.to_string())))
             .stdin(Stdio::null())
             .stdout(stderr.try_clone().expect("a second handle of the log file"))
             .stderr(stderr)

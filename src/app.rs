@@ -2,10 +2,15 @@
 
 mod evaluate;
 mod feed;
+mod fill;
 mod reindex;
 mod verify;
+mod view_status;
+mod views;
 
 use crate::operation::{self, Operations};
+use crate::sql;
+use futures_util::future::BoxFuture;
 use remit_fhir::{Error, Result};
 use remit_mart::Mart;
 use remit_sof::View;
@@ -16,7 +21,17 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use feed::Feed;
-pub use verify::verify_mart;
+pub use verify::{repair_mart, verify_mart};
+
+/// How the mart is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    /// Where it keeps its snapshots; `None` takes the folder `FILE.mart` beside an SQLite file, and
+    /// none for PostgreSQL.
+    pub folder: Option<PathBuf>,
+    /// Bytes that its rows may take in memory; `None` is the default.
+    pub memory: Option<usize>,
+}
 
 /// Everything that requests and jobs share.
 #[derive(Clone)]
@@ -32,11 +47,10 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database and the mart beside it. `folder` is where the mart keeps its snapshots;
-    /// `None` takes the folder `FILE.mart` beside an SQLite file, and none for PostgreSQL.
-    pub async fn open(config: &Config, folder: Option<PathBuf>) -> Result<App> {
+    /// Opens the database and the mart beside it.
+    pub async fn open(config: &Config, keeping: &Keeping) -> Result<App> {
         let store = Store::open(config).await?;
-        let mart = Arc::new(open_mart(&store, config, folder).await?);
+        let mart = Arc::new(open_mart(&store, config, keeping).await?);
         let feed = Feed::start(store.clone(), mart.clone());
         Ok(App { store, mart, feed, jobs: Arc::default() })
     }
@@ -45,12 +59,24 @@ impl App {
 impl App {
     /// The operations that this server has.
     pub fn operations(&self) -> Result<Operations> {
-        let mut all = vec![self.evaluate_measure(), self.reindex()];
+        let mut all = vec![self.evaluate_measure(), self.reindex(), self.view_status()];
+        all.extend(sql::operations(self.tables()));
         all.extend(operation::everything());
         all.extend(operation::meta());
         all.push(operation::lastn());
         all.push(operation::graphql());
+        all.push(operation::fhirpath());
         Operations::new(Definitions::r4(), all)
+    }
+
+    /// What the operations on views and queries ask.
+    fn tables(&self) -> sql::Tables {
+        let (feed, store, mart) = (self.feed.clone(), self.store.clone(), self.mart.clone());
+        let caught_up = move || -> BoxFuture<'static, Result<()>> {
+            let (feed, store, mart) = (feed.clone(), store.clone(), mart.clone());
+            Box::pin(async move { feed.catch_up(&store, &mart).await })
+        };
+        sql::Tables { mart: self.mart.clone(), caught_up: Arc::new(caught_up) }
     }
 
     /// Writes what makes the next start quick. Nothing is lost without it.
@@ -61,7 +87,8 @@ impl App {
     }
 }
 
-async fn open_mart(store: &Store, config: &Config, folder: Option<PathBuf>) -> Result<Mart> {
+/// How the mart of a store is kept.
+async fn mart_config(store: &Store, config: &Config, keeping: &Keeping) -> Result<remit_mart::Config> {
     let beside = match &config.url {
         DatabaseUrl::Sqlite(path) => {
             let mut name = path.as_os_str().to_owned();
@@ -71,8 +98,14 @@ async fn open_mart(store: &Store, config: &Config, folder: Option<PathBuf>) -> R
         DatabaseUrl::Postgres(_) => None,
     };
     let source = store.identity().await?;
-    let config = remit_mart::Config { folder: folder.or(beside), source, ..remit_mart::Config::default() };
-    Mart::open(config, shipped_views()?)
+    let default = remit_mart::Config::default();
+    let memory_limit = keeping.memory.unwrap_or(default.memory_limit);
+    Ok(remit_mart::Config { folder: keeping.folder.clone().or(beside), source, memory_limit, ..default })
+}
+
+async fn open_mart(store: &Store, config: &Config, keeping: &Keeping) -> Result<Mart> {
+    let config = mart_config(store, config, keeping).await?;
+    Mart::open_with(config, shipped_views()?, views::stored_views(store).await?)
 }
 
 /// The views that come with the program.

@@ -8,3 +8,4 @@ pub mod http;
 pub mod operation;
 pub mod rcm;
 pub mod rest;
+pub mod sql;

@@ -4,10 +4,15 @@
 //! Measures a server that runs already (`--base`), or starts one of its own on an empty database. A
 //! wrong answer is counted and makes the command fail; it is never fast.
 
+mod expressions;
+mod growth;
 mod loops;
+mod multiply;
 mod phases;
+mod scale;
 mod server;
 mod table;
+mod views;
 
 use super::load::{Client, Url};
 use clap::{Args, ValueEnum};
@@ -18,7 +23,7 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct BenchArgs {
-    /// What to measure; everything, when nothing is named
+    /// What to measure; everything but `scale`, when nothing is named
     #[arg(value_enum, value_name = "WHAT")]
     what: Vec<What>,
     /// The FHIR base of a running server; else one is started
@@ -33,9 +38,18 @@ pub(super) struct BenchArgs {
     /// Connections that send requests
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1024), value_name = "N")]
     connections: u64,
+    /// Observations that views are measured over
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000), value_name = "N")]
+    observations: u64,
     /// Seconds of each step
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "S")]
     seconds: u64,
+    /// For `scale`: numbers of patients that the database grows to, smallest first
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 4_000, 10_000], value_name = "N,N,…")]
+    patients: Vec<usize>,
+    /// For `scale`: print the database's plan of each class of query
+    #[arg(long)]
+    plans: bool,
     /// Write the figures to a file, for --compare
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -58,32 +72,47 @@ enum What {
     Read,
     /// Searches by each kind of parameter
     Search,
+    /// Searches while the patients of --bundles are multiplied; takes hours and tens of GiB by default
+    Scale,
+    /// FHIRPath and index extraction, without a server
+    Fhirpath,
+    /// Views over many Observations; only when it is named
+    Views,
 }
 
 pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
     let earlier = args.compare.as_deref().map(table::Results::read).transpose()?;
+    let is_wanted = |what: What| args.what.is_empty() || args.what.contains(&what);
+    let needs_server = args.what.is_empty() || args.what.iter().any(|what| *what != What::Fhirpath);
     let server = match &args.base {
         Some(_) => None,
+        None if !needs_server => None,
         None => Some(server::Server::start(args.database.as_deref()).await?),
     };
-    let base = match (&args.base, &server) {
-        (Some(base), _) => base.clone(),
-        (None, Some(server)) => server.base.clone(),
-        (None, None) => return Err(Error::internal("a bench has a server")),
-    };
-    let bench = phases::Bench {
+    if args.what.contains(&What::Scale) {
+        return scale(&args, server.as_ref()).await;
+    }
+    let base = args.base.clone().or_else(|| server.as_ref().map(|server| server.base.clone()));
+    let bench = base.map(|base| phases::Bench {
         client: Client::new(base),
         connections: args.connections as usize,
         time: Duration::from_secs(args.seconds),
-    };
+    });
     let mut results = table::Results::new(server.as_ref());
-    let all = [What::Load, What::Crud, What::Read, What::Search];
-    for what in all.into_iter().filter(|what| args.what.is_empty() || args.what.contains(what)) {
+    if is_wanted(What::Fhirpath) {
+        results.fhirpath = Some(expressions::Figures::measure(args.bundles.as_deref())?);
+    }
+    let usual = [What::Load, What::Crud, What::Read, What::Search];
+    let named = args.what.contains(&What::Views).then_some(What::Views);
+    for what in usual.into_iter().filter(|what| is_wanted(*what)).chain(named) {
+        let bench = bench.as_ref().ok_or_else(|| Error::internal("a bench has a server"))?;
         let rows = match what {
             What::Load => bench.load(args.bundles.as_deref()).await?,
             What::Crud => bench.crud().await?,
             What::Read => bench.read().await?,
             What::Search => bench.search().await?,
+            What::Views => bench.views(args.bundles.as_deref(), args.observations as usize).await?,
+            What::Scale | What::Fhirpath => Vec::new(),
         };
         results.rows.extend(rows);
     }
@@ -98,5 +127,30 @@ pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
         false => print!("{}", results.render(earlier.as_ref())),
     }
     let is_right = results.rows.iter().all(|row| row.wrong == 0);
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Growth is a run of its own, on a database of its own.
+async fn scale(args: &BenchArgs, server: Option<&server::Server>) -> Result<ExitCode> {
+    let (Some(server), Some(folder), [What::Scale]) = (server, &args.bundles, &args.what[..]) else {
+        return Err(Error::invalid(
+            "`scale` runs alone, needs --bundles with a folder of patients' transaction Bundles, and starts its own server.",
+        ));
+    };
+    if args.patients.is_empty() || !args.patients.is_sorted() {
+        return Err(Error::invalid("--patients must rise, such as 1000,4000."));
+    }
+    let time = Duration::from_secs(args.seconds);
+    let growth = scale::run(server, folder, &args.patients, time, args.plans).await?;
+    let json = || serde_json::to_string_pretty(&growth).unwrap_or_default();
+    if let Some(path) = &args.save {
+        std::fs::write(path, json())
+            .map_err(|e| Error::unprocessable(format!("{} cannot be written.", path.display())).because(e))?;
+    }
+    match args.json {
+        true => println!("{}", json()),
+        false => print!("{}\n{}", table::machine(server.database_kind()), growth.render()),
+    }
+    let is_right = growth.sizes.iter().flat_map(|size| &size.rows).all(|row| row.wrong == 0);
     Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

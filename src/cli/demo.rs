@@ -40,7 +40,12 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode> {
         Some(claims) => Options::with_claims(args.seed, args.until, claims),
         None => Options::demo(args.seed, args.until),
     };
-    let database = DatabaseArgs { database: args.database.clone(), connections: None, index_text: None };
+    let database = DatabaseArgs {
+        database: args.database.clone(),
+        connections: None,
+        kept_bodies: None,
+        index_text: None,
+    };
     let serve = ServeArgs { database, server: args.server.clone() };
     let (listener, app) = serve::start(&serve).await?;
     let practice = Practice::generate(options);

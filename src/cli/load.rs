@@ -3,6 +3,8 @@
 //! Reads transaction and batch Bundles, other Bundles (their resources, references between them kept),
 //! single resources, NDJSON, folders of these, `.gz`, `.tar` and `.tgz`. A transaction goes as it is;
 //! single resources go a hundred at a time, as one transaction and, when that is refused, one by one.
+//! Of an archive that is a FHIR package the resources of the package are read and not its examples; its
+//! SearchParameters become usable as any others do, with `$reindex`.
 //!
 //! What was acknowledged is noted in a journal (`journal.rs`), so that a load that was stopped goes on
 //! where it was and makes no duplicates. A resource with an id is written under this id, which can be

@@ -82,6 +82,9 @@ pub(crate) struct DatabaseArgs {
     /// Connections to the database (SQLite: that read, 4; PostgreSQL: all, 16)
     #[arg(long, env = "REMIT_CONNECTIONS", value_name = "N")]
     pub(crate) connections: Option<usize>,
+    /// MiB of resource texts kept in memory after they were read (32); 0 keeps none
+    #[arg(long, env = "REMIT_KEPT_BODIES", value_name = "MIB")]
+    pub(crate) kept_bodies: Option<usize>,
     /// Which words are indexed for searches: of narratives (_text), or of all texts (_content). A new
     /// choice needs a $reindex; without one it stays as it is, in a new database: narrative
     #[arg(long, env = "REMIT_INDEX_TEXT", value_enum, value_name = "WHICH")]
@@ -104,6 +107,9 @@ impl DatabaseArgs {
         let mut config = Config::new(self.database.parse::<DatabaseUrl>()?);
         if let Some(connections) = self.connections {
             config.connections = connections.max(1);
+        }
+        if let Some(mib) = self.kept_bodies {
+            config.kept_bodies = mib.saturating_mul(1 << 20);
         }
         config.text = self.index_text.map(|which| match which {
             IndexText::None => TextLevel::None,

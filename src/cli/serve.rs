@@ -1,7 +1,7 @@
 //! `remit serve`.
 
 use super::DatabaseArgs;
-use crate::app::App;
+use crate::app::{App, Keeping};
 use crate::http::{self, AppState, Metrics};
 use crate::rest::{self, ConditionalDelete};
 use clap::{Args, ValueEnum};
@@ -35,6 +35,9 @@ pub(super) struct ServerArgs {
     /// Where the figures' columns are kept between starts; else beside an SQLite file
     #[arg(long, env = "REMIT_MART", value_name = "FOLDER")]
     mart: Option<PathBuf>,
+    /// MiB that the figures' columns may take in memory; past it stored views are given up, largest first
+    #[arg(long, env = "REMIT_MART_MEMORY", default_value_t = 2048, value_name = "MIB")]
+    mart_memory: usize,
     /// Largest request body in bytes, after unpacking
     #[arg(long, env = "REMIT_MAX_BODY", default_value_t = 64 << 20, value_name = "BYTES")]
     max_body: usize,
@@ -108,7 +111,11 @@ pub(super) async fn start(args: &ServeArgs) -> Result<(TcpListener, App)> {
         )
         .because(e)
     })?;
-    let app = App::open(&args.database.config()?, args.server.mart.clone()).await?;
+    let keeping = Keeping {
+        folder: args.server.mart.clone(),
+        memory: Some(args.server.mart_memory.saturating_mul(1 << 20)),
+    };
+    let app = App::open(&args.database.config()?, &keeping).await?;
     Ok((listener, app))
 }
 

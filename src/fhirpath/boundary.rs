@@ -142,6 +142,7 @@ pub(crate) fn comparable<'a>(
     let ([left], [right]) = (call.input.as_slice(), other.as_slice()) else { return Ok(()) };
     let quantity = |item: &Item<'a>| item.value(ev.defs).as_ref().and_then(as_quantity);
     let (Some(left), Some(right)) = (quantity(left), quantity(right)) else { return Ok(()) };
+    ev.charge_units(&left, &right)?;
     ev.push(out, Item::Boolean(left.is_comparable(&right)))
 }
 

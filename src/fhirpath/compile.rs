@@ -25,8 +25,8 @@ pub(crate) fn expression(
     let focus = options.context.map_or(Types::UNKNOWN, Types::fhir);
     let mut compiler = Compiler { text, options, defs, defined: Vec::new(), defines_any: false };
     let (op, types) = compiler.compile(&syntax, &focus)?;
-    let result = types.fhir_only();
-    Ok(Expression { text: text.into(), syntax, op, defs, result })
+    let (result, result_names) = (types.fhir_only(), types.names(defs));
+    Ok(Expression { text: text.into(), syntax, op, defs, result, result_names })
 }
 
 /// A type that an item can have.
@@ -75,6 +75,14 @@ impl Types {
             }
             _ => self.known = None,
         }
+    }
+
+    fn names(&self, defs: &'static Definitions) -> Option<Box<[&'static str]>> {
+        let name = |ty: &Ty| match ty {
+            Ty::Fhir(id) => defs.name(*id),
+            Ty::System(system) => system.full_name(),
+        };
+        self.known.as_ref().map(|known| known.iter().map(name).collect())
     }
 
     fn fhir_only(&self) -> Option<Box<[TypeId]>> {
@@ -340,12 +348,9 @@ impl Compiler<'_> {
             self.defines_any = true;
             return Ok(());
         };
-        let is_taken =
-            matches!(name.as_str(), "resource" | "rootResource" | "context" | "ucum" | "sct" | "loinc")
-                || name.starts_with("vs-")
-                || name.starts_with("ext-")
-                || self.options.variables.is_some_and(|names| names.contains(&name.as_str()))
-                || self.defined.contains(name);
+        let is_taken = is_reserved_variable(name)
+            || self.options.variables.is_some_and(|names| names.contains(&name.as_str()))
+            || self.defined.contains(name);
         if is_taken {
             return Err(self.error(offset, format!("The variable %{name} is defined already")));
         }
@@ -465,6 +470,13 @@ fn as_specifier(syntax: &Syntax) -> Option<TypeSpecifier> {
         },
         _ => None,
     }
+}
+
+/// Whether the language has given a variable of this name a meaning (`resource`, `ucum`, `vs-x`).
+pub fn is_reserved_variable(name: &str) -> bool {
+    matches!(name, "resource" | "rootResource" | "context" | "ucum" | "sct" | "loinc")
+        || name.starts_with("vs-")
+        || name.starts_with("ext-")
 }
 
 /// Where an element stands in JSON.

@@ -188,6 +188,7 @@ fn quantity_in<'a>(ev: &mut Evaluator<'a, '_>, call: &Call<'a, '_, '_>) -> Resul
     let Some(argument) = call.arguments.first() else { return Ok(Some(quantity)) };
     let unit = ev.collect(argument, call.scope)?;
     let Some(unit) = ev.single_string(&unit, "The unit")? else { return Ok(None) };
+    ev.charge((quantity.unit.len() + unit.len()) * 4)?;
     Ok(quantity.converted_to(&unit))
 }
 

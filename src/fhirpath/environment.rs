@@ -86,8 +86,9 @@ pub trait Host {
         Ok(None)
     }
 
-    /// Takes what `trace(name)` shows.
-    fn trace(&self, name: &str, items: &[Item<'_>]) {
+    /// Takes what `trace(name)` shows; an error ends the evaluation.
+    fn trace(&self, name: &str, items: &[Item<'_>]) -> Result<(), EvaluationError> {
         let _ = (name, items);
+        Ok(())
     }
 }

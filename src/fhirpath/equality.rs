@@ -2,11 +2,12 @@
 
 use remit_fhir::Node;
 use remit_fhir::json::ValueKind;
-use remit_spec::Definitions;
+use remit_spec::SystemType;
 use rust_decimal::{Decimal, RoundingStrategy};
+use smallvec::SmallVec;
 
 use crate::eval::{Evaluator, Result};
-use crate::item::{Collection, Item, parse_decimal};
+use crate::item::{Collection, Element, Item, parse_decimal};
 use crate::quantity::Quantity;
 
 /// `left = right`; `None` is empty.
@@ -24,7 +25,7 @@ pub(crate) fn equal<'a>(
     ev.charge(left.len())?;
     let mut result = Some(true);
     for (left, right) in left.iter().zip(right) {
-        match items_equal(left, right, ev.defs) {
+        match items_equal(ev, left, right)? {
             Some(true) => {}
             Some(false) => return Ok(Some(false)),
             None => result = None,
@@ -34,45 +35,75 @@ pub(crate) fn equal<'a>(
 }
 
 /// Whether two items are equal; `None` when precision or units leave it open.
-pub(crate) fn items_equal(left: &Item<'_>, right: &Item<'_>, defs: &Definitions) -> Option<bool> {
+pub(crate) fn items_equal<'a>(
+    ev: &mut Evaluator<'a, '_>,
+    left: &Item<'a>,
+    right: &Item<'a>,
+) -> Result<Option<bool>> {
     if let (Item::Element(left), Item::Element(right)) = (left, right) {
         if left.is_same_place(right) {
-            return Some(true);
+            return Ok(Some(true));
         }
         let (Some(a), Some(b)) = (left.node, right.node) else {
             // Without a value the extensions are all there is.
-            let (Some(a), Some(b)) = (left.any_node(), right.any_node()) else { return Some(false) };
-            return Some(left.node.is_none() && right.node.is_none() && nodes_equal(a, b));
+            let (Some(a), Some(b)) = (left.any_node(), right.any_node()) else { return Ok(Some(false)) };
+            let both = left.node.is_none() && right.node.is_none();
+            return Ok(Some(both && nodes_equal(ev, a, b)?));
         };
+        if is_text(ev, left) && is_text(ev, right) {
+            ev.charge_bytes(a.range().len().min(b.range().len()))?;
+            return Ok(Some(a.is_same_text(b)));
+        }
         if a.is_object() && b.is_object() {
-            let quantities = left.value(defs).zip(right.value(defs));
+            let quantities = left.value(ev.defs).zip(right.value(ev.defs));
             return match quantities {
-                Some((a, b)) => values_equal(&a, &b),
-                None => Some(nodes_equal(a, b)),
+                Some((a, b)) => values_equal(ev, &a, &b),
+                None => nodes_equal(ev, a, b).map(Some),
             };
         }
     }
-    match (left.value(defs), right.value(defs)) {
-        (Some(left), Some(right)) => values_equal(&left, &right),
-        _ => Some(false),
+    if let (Item::Element(element), Item::String(text)) | (Item::String(text), Item::Element(element)) =
+        (left, right)
+        && let Some(node) = element.node
+        && is_text(ev, element)
+    {
+        ev.charge_bytes(node.range().len().min(text.len()))?;
+        return Ok(Some(node.is_text(text)));
+    }
+    match (left.value(ev.defs), right.value(ev.defs)) {
+        (Some(left), Some(right)) => values_equal(ev, &left, &right),
+        _ => Ok(Some(false)),
     }
 }
 
-fn values_equal(left: &Item<'_>, right: &Item<'_>) -> Option<bool> {
-    match (left, right) {
+/// Whether an element is a string of FHIR, and no date, number or truth value.
+fn is_text(ev: &Evaluator<'_, '_>, element: &Element<'_>) -> bool {
+    let primitive = element.ty.and_then(|ty| ev.defs.ty(ty).primitive);
+    primitive.is_some_and(|primitive| primitive.system == SystemType::String)
+        && element.node.is_some_and(|node| node.kind() == ValueKind::String)
+}
+
+fn values_equal(ev: &mut Evaluator<'_, '_>, left: &Item<'_>, right: &Item<'_>) -> Result<Option<bool>> {
+    Ok(match (left, right) {
         (Item::Boolean(a), Item::Boolean(b)) => Some(a == b),
-        (Item::String(a), Item::String(b)) => Some(a == b),
+        (Item::String(a), Item::String(b)) => {
+            ev.charge_bytes(a.len().min(b.len()))?;
+            Some(a == b)
+        }
         (Item::Type(a), Item::Type(b)) => Some(a == b),
         (Item::Date(a) | Item::DateTime(a), Item::Date(b) | Item::DateTime(b))
         | (Item::Time(a), Item::Time(b)) => a.compare(*b).map(|order| order.is_eq()),
         _ => match (number(left), number(right)) {
             (Some(a), Some(b)) => Some(a == b),
             _ => match (as_quantity(left), as_quantity(right)) {
-                (Some(a), Some(b)) => a.compare(&b).map(|order| order.is_eq()),
+                (Some(a), Some(b)) => {
+                    ev.charge_units(&a, &b)?;
+                    a.compare(&b).map(|order| order.is_eq())
+                }
                 _ => Some(false),
             },
         },
-    }
+    })
 }
 
 /// An Integer or Decimal as a Decimal.
@@ -93,20 +124,53 @@ pub(crate) fn as_quantity<'a>(item: &Item<'a>) -> Option<Quantity<'a>> {
 }
 
 /// The same content; the order of members does not count, the scale of numbers neither.
-fn nodes_equal(a: Node<'_>, b: Node<'_>) -> bool {
-    match (a.kind(), b.kind()) {
-        (ValueKind::Object, ValueKind::Object) => {
-            a.members().count() == b.members().count()
-                && a.members()
-                    .all(|(name, value)| b.get(&name).is_some_and(|other| nodes_equal(value, other)))
-        }
+fn nodes_equal(ev: &mut Evaluator<'_, '_>, a: Node<'_>, b: Node<'_>) -> Result<bool> {
+    ev.charge_bytes(a.range().len().min(b.range().len()))?;
+    Ok(match (a.kind(), b.kind()) {
+        (ValueKind::Object, ValueKind::Object) => return members_match(ev, a, b, nodes_equal),
         (ValueKind::Array, ValueKind::Array) => {
-            a.items().count() == b.items().count() && a.items().zip(b.items()).all(|(x, y)| nodes_equal(x, y))
+            let (mut left, mut right) = (a.items(), b.items());
+            loop {
+                match (left.next(), right.next()) {
+                    (None, None) => return Ok(true),
+                    (Some(a), Some(b)) if nodes_equal(ev, a, b)? => {}
+                    _ => return Ok(false),
+                }
+            }
         }
         (ValueKind::Number, ValueKind::Number) => numbers(a, b).is_some_and(|(x, y)| x == y),
         (ValueKind::String, ValueKind::String) => a.string() == b.string(),
         (x, y) => x == y && a.json() == b.json(),
+    })
+}
+
+/// Whether two objects have the same members. Those of the same kind mostly have them in the same
+/// order; others are looked for.
+fn members_match<'n>(
+    ev: &mut Evaluator<'_, '_>,
+    a: Node<'n>,
+    b: Node<'n>,
+    matches: fn(&mut Evaluator<'_, '_>, Node<'n>, Node<'n>) -> Result<bool>,
+) -> Result<bool> {
+    let count = b.members().count();
+    if a.members().count() != count {
+        return Ok(false);
     }
+    let mut in_order = b.members();
+    for (name, value) in a.members() {
+        let other = match in_order.next() {
+            Some((other, value)) if other == name => Some(value),
+            _ => {
+                ev.charge(1 + count / 4)?;
+                b.get(&name)
+            }
+        };
+        let Some(other) = other else { return Ok(false) };
+        if !matches(ev, value, other)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn numbers(a: Node<'_>, b: Node<'_>) -> Option<(Decimal, Decimal)> {
@@ -120,12 +184,39 @@ pub(crate) fn distinct<'a>(
     out: &mut Collection<'a>,
 ) -> Result {
     let start = out.len();
+    // Most items are texts; these are told apart by their bytes, found once.
+    let mut texts: SmallVec<[Option<Node<'a>>; 8]> = SmallVec::new();
     for item in items {
-        if !contains(ev, &out[start..], &item)? {
+        let text = text_node(ev, &item);
+        ev.charge(texts.len())?;
+        let mut is_known = false;
+        for (place, other) in texts.iter().enumerate() {
+            is_known = match (text, other) {
+                (Some(text), Some(other)) => {
+                    ev.charge_bytes(text.range().len())?;
+                    text.is_same_text(*other)
+                }
+                _ => match out.get(start + place) {
+                    Some(other) => items_equal(ev, other, &item)? == Some(true),
+                    None => false,
+                },
+            };
+            if is_known {
+                break;
+            }
+        }
+        if !is_known {
+            texts.push(text);
             ev.push(out, item)?;
         }
     }
     Ok(())
+}
+
+/// The node of an element that is a string of FHIR, and no date, number or truth value.
+fn text_node<'a>(ev: &Evaluator<'a, '_>, item: &Item<'a>) -> Option<Node<'a>> {
+    let Item::Element(element) = item else { return None };
+    element.node.filter(|_| is_text(ev, element))
 }
 
 /// Whether a collection holds an equal item.
@@ -135,8 +226,16 @@ pub(crate) fn contains<'a>(
     wanted: &Item<'a>,
 ) -> Result<bool> {
     ev.charge(items.len())?;
-    Ok(items.iter().any(|item| items_equal(item, wanted, ev.defs) == Some(true)))
+    for item in items {
+        if items_equal(ev, item, wanted)? == Some(true) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
+
+/// Folding case costs so many times as much as comparing.
+const FOLDING: usize = 48;
 
 /// `left ~ right`
 pub(crate) fn equivalent<'a>(
@@ -148,12 +247,12 @@ pub(crate) fn equivalent<'a>(
         return Ok(false);
     }
     if left.len() == 1 {
-        return Ok(items_equivalent(&left[0], &right[0], ev.defs));
+        return items_equivalent(ev, &left[0], &right[0]);
     }
     let mut open: Vec<&Item<'a>> = right.iter().collect();
     for item in left {
         ev.charge(open.len())?;
-        match open.iter().position(|other| items_equivalent(item, other, ev.defs)) {
+        match position(ev, &open, |ev, other| items_equivalent(ev, item, other))? {
             Some(place) => open.swap_remove(place),
             None => return Ok(false),
         };
@@ -161,37 +260,57 @@ pub(crate) fn equivalent<'a>(
     Ok(true)
 }
 
-fn items_equivalent(left: &Item<'_>, right: &Item<'_>, defs: &Definitions) -> bool {
+/// The first of these that passes a test.
+fn position<'a, 'e, T>(
+    ev: &mut Evaluator<'a, 'e>,
+    items: &[T],
+    mut test: impl FnMut(&mut Evaluator<'a, 'e>, &T) -> Result<bool>,
+) -> Result<Option<usize>> {
+    for (place, item) in items.iter().enumerate() {
+        if test(ev, item)? {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
+}
+
+fn items_equivalent<'a>(ev: &mut Evaluator<'a, '_>, left: &Item<'a>, right: &Item<'a>) -> Result<bool> {
     if let (Item::Element(left), Item::Element(right)) = (left, right)
         && let (Some(a), Some(b)) = (left.any_node(), right.any_node())
         && a.is_object()
         && b.is_object()
     {
-        return match left.value(defs).zip(right.value(defs)) {
-            Some((a, b)) => values_equivalent(&a, &b),
-            None => nodes_equivalent(a, b),
+        return match left.value(ev.defs).zip(right.value(ev.defs)) {
+            Some((a, b)) => values_equivalent(ev, &a, &b),
+            None => nodes_equivalent(ev, a, b),
         };
     }
-    match (left.value(defs), right.value(defs)) {
-        (Some(left), Some(right)) => values_equivalent(&left, &right),
-        _ => false,
+    match (left.value(ev.defs), right.value(ev.defs)) {
+        (Some(left), Some(right)) => values_equivalent(ev, &left, &right),
+        _ => Ok(false),
     }
 }
 
-fn values_equivalent(left: &Item<'_>, right: &Item<'_>) -> bool {
-    match (left, right) {
-        (Item::String(a), Item::String(b)) => strings_equivalent(a, b),
+fn values_equivalent(ev: &mut Evaluator<'_, '_>, left: &Item<'_>, right: &Item<'_>) -> Result<bool> {
+    Ok(match (left, right) {
+        (Item::String(a), Item::String(b)) => {
+            ev.charge_bytes((a.len() + b.len()) * FOLDING)?;
+            strings_equivalent(a, b)
+        }
         (Item::Date(a), Item::DateTime(b)) | (Item::DateTime(b), Item::Date(a)) => {
             a.precision == b.precision && a.compare(*b).is_some_and(|order| order.is_eq())
         }
         _ => match (number(left), number(right)) {
             (Some(a), Some(b)) => decimals_equivalent(a, b),
             _ => match (as_quantity(left), as_quantity(right)) {
-                (Some(a), Some(b)) => a.is_equivalent(&b),
-                _ => values_equal(left, right) == Some(true),
+                (Some(a), Some(b)) => {
+                    ev.charge_units(&a, &b)?;
+                    a.is_equivalent(&b)
+                }
+                _ => return Ok(values_equal(ev, left, right)? == Some(true)),
             },
         },
-    }
+    })
 }
 
 /// Case does not count, and any white space is one blank.
@@ -213,28 +332,32 @@ pub(crate) fn decimals_equivalent(a: Decimal, b: Decimal) -> bool {
     round(a) == round(b)
 }
 
-fn nodes_equivalent(a: Node<'_>, b: Node<'_>) -> bool {
-    match (a.kind(), b.kind()) {
-        (ValueKind::Object, ValueKind::Object) => {
-            a.members().count() == b.members().count()
-                && a.members()
-                    .all(|(name, value)| b.get(&name).is_some_and(|other| nodes_equivalent(value, other)))
-        }
+fn nodes_equivalent(ev: &mut Evaluator<'_, '_>, a: Node<'_>, b: Node<'_>) -> Result<bool> {
+    ev.charge_bytes(a.range().len().min(b.range().len()))?;
+    Ok(match (a.kind(), b.kind()) {
+        (ValueKind::Object, ValueKind::Object) => return members_match(ev, a, b, nodes_equivalent),
         (ValueKind::Array, ValueKind::Array) => {
             let mut open: Vec<Node<'_>> = b.items().collect();
-            a.items().count() == open.len()
-                && a.items().all(|item| {
-                    let found = open.iter().position(|other| nodes_equivalent(item, *other));
-                    found.map(|place| open.swap_remove(place)).is_some()
-                })
+            if a.items().count() != open.len() {
+                return Ok(false);
+            }
+            for item in a.items() {
+                ev.charge(1 + open.len() / 4)?;
+                match position(ev, &open, |ev, other| nodes_equivalent(ev, item, *other))? {
+                    Some(place) => open.swap_remove(place),
+                    None => return Ok(false),
+                };
+            }
+            true
         }
         (ValueKind::Number, ValueKind::Number) => {
             numbers(a, b).is_some_and(|(x, y)| decimals_equivalent(x, y))
         }
         (ValueKind::String, ValueKind::String) => {
             let (a, b) = (a.string().unwrap_or_default(), b.string().unwrap_or_default());
+            ev.charge_bytes((a.len() + b.len()) * FOLDING)?;
             strings_equivalent(&a, &b)
         }
         (x, y) => x == y && a.json() == b.json(),
-    }
+    })
 }

@@ -35,6 +35,9 @@ pub const MAX_DEPTH: usize = 100;
 /// Memory in bytes that one compiled regular expression may take. It bounds the time to compile it.
 pub const MAX_REGEX_BYTES: usize = 1 << 18;
 
+/// The longest message about an expression: it quotes names and numbers, which may be long.
+const MAX_MESSAGE_CHARS: usize = 300;
+
 /// Why an expression is not accepted, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CompileError {
@@ -61,6 +64,10 @@ pub enum CompileErrorKind {
 
 impl CompileError {
     pub(crate) fn new(kind: CompileErrorKind, text: &str, offset: usize, message: String) -> Self {
+        let message = match message.char_indices().nth(MAX_MESSAGE_CHARS) {
+            Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
+            None => message,
+        };
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
@@ -92,7 +99,8 @@ impl EvaluationError {
         EvaluationError { message: message.into(), is_limit: false }
     }
 
-    pub(crate) fn limit(message: impl Into<String>) -> Self {
+    /// An error that says which limit was met.
+    pub fn limit(message: impl Into<String>) -> Self {
         EvaluationError { message: message.into(), is_limit: true }
     }
 }

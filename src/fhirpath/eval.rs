@@ -1,11 +1,14 @@
 //! Evaluates compiled expressions (<https://hl7.org/fhirpath/N1/#expressions>): the tree is walked
 //! and each part appends to a collection of its caller.
 
+use std::borrow::Cow;
+
 use remit_spec::Definitions;
 
 use crate::environment::Environment;
 use crate::equality;
 use crate::error::EvaluationError;
+use crate::fhir_function::Entries;
 use crate::function::Call;
 use crate::item::{Collection, Element, Item};
 use crate::op::{Op, System, TypeTest, Variable};
@@ -16,6 +19,19 @@ use crate::syntax::Operator;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, EvaluationError>;
 
+/// Bytes of text that are compared or read in the time of a step.
+const BYTES_PER_STEP: usize = 256;
+
+/// Bytes that are copied in the time of a step. It bounds the memory of all items together, too: a
+/// million steps copy 64 MB.
+const COPIED_BYTES_PER_STEP: usize = 64;
+
+/// Each byte of a unit may be a part that is looked up in the table of units.
+const STEPS_PER_UNIT_BYTE: usize = 4;
+
+/// Items that are moved in the time of a step.
+const MOVED_PER_STEP: usize = 4;
+
 /// One evaluation.
 pub(crate) struct Evaluator<'a, 'e> {
     pub(crate) defs: &'static Definitions,
@@ -25,6 +41,25 @@ pub(crate) struct Evaluator<'a, 'e> {
     steps: u64,
     /// What `defineVariable` has defined and is visible.
     variables: Vec<(String, Collection<'a>)>,
+    /// What references in a Bundle lead to, once one was followed.
+    pub(crate) entries: Option<Entries<'a>>,
+}
+
+/// The items of an operand.
+enum Operand<'a, 's> {
+    There(&'s [Item<'a>]),
+    Made(Collection<'a>),
+}
+
+impl<'a> std::ops::Deref for Operand<'a, '_> {
+    type Target = [Item<'a>];
+
+    fn deref(&self) -> &[Item<'a>] {
+        match self {
+            Operand::There(items) => items,
+            Operand::Made(items) => items,
+        }
+    }
 }
 
 /// What `$this`, `$index` and `$total` are.
@@ -49,12 +84,15 @@ impl<'a, 'e> Evaluator<'a, 'e> {
             focus,
             steps: environment.limits.steps,
             variables: Vec::new(),
+            entries: None,
         }
     }
 
-    pub(crate) fn run(&mut self, op: &'a Op, out: &mut Collection<'a>) -> Result {
+    /// Evaluates; gives the steps that are left too.
+    pub(crate) fn run(&mut self, op: &'a Op, out: &mut Collection<'a>) -> (u64, Result) {
         let scope = Scope { this: std::slice::from_ref(self.focus), index: None, total: None };
-        self.eval(op, scope, out)
+        let result = self.eval(op, scope, out);
+        (self.steps, result)
     }
 
     /// Counts work done.
@@ -65,16 +103,33 @@ impl<'a, 'e> Evaluator<'a, 'e> {
                 self.steps = left;
                 Ok(())
             }
-            None => Err(EvaluationError::limit(format!(
-                "The evaluation took more than {} steps",
-                self.environment.limits.steps
-            ))),
+            None => {
+                self.steps = 0;
+                Err(EvaluationError::limit("The evaluation takes more steps than are allowed"))
+            }
         }
     }
 
-    /// Appends an item.
+    /// Counts the work of going over text once.
+    #[inline]
+    pub(crate) fn charge_bytes(&mut self, bytes: usize) -> Result {
+        self.charge(bytes / BYTES_PER_STEP)
+    }
+
+    /// Counts the work of relating two units, which are read each time.
+    pub(crate) fn charge_units(&mut self, a: &Quantity<'_>, b: &Quantity<'_>) -> Result {
+        match a.unit == b.unit {
+            true => Ok(()),
+            false => self.charge((a.unit.len() + b.unit.len()) * STEPS_PER_UNIT_BYTE),
+        }
+    }
+
+    /// Appends an item. A text that the expression made is copied with its item, which counts as work.
     #[inline]
     pub(crate) fn push(&mut self, out: &mut Collection<'a>, item: Item<'a>) -> Result {
+        if let Item::String(Cow::Owned(text)) = &item {
+            self.charge(text.len() / COPIED_BYTES_PER_STEP)?;
+        }
         if out.len() >= self.environment.limits.items {
             let most = self.environment.limits.items;
             return Err(EvaluationError::limit(format!("A collection has more than {most} items")));
@@ -128,6 +183,7 @@ impl<'a, 'e> Evaluator<'a, 'e> {
                 None => Ok(()),
             },
             Op::Total => {
+                self.charge(scope.total.unwrap_or_default().len() / MOVED_PER_STEP)?;
                 scope.total.unwrap_or_default().iter().try_for_each(|item| self.push(out, item.clone()))
             }
             Op::Variable(variable) => self.variable(variable, out),
@@ -163,6 +219,7 @@ impl<'a, 'e> Evaluator<'a, 'e> {
             Op::Call(from, function, arguments) => {
                 let mut input = Collection::new();
                 self.eval(from, scope, &mut input)?;
+                self.charge(input.len() / MOVED_PER_STEP)?;
                 (function.run)(self, Call { input: &mut input, arguments, scope }, out)
             }
         }
@@ -237,12 +294,25 @@ impl<'a, 'e> Evaluator<'a, 'e> {
         scope: Scope<'a, '_>,
         out: &mut Collection<'a>,
     ) -> Result {
-        let left = self.collect(left, scope)?;
+        let left = self.operand(left, scope)?;
         if let Operator::And | Operator::Or | Operator::Xor | Operator::Implies = operator {
             return self.logic(operator, &left, right, scope, out);
         }
-        let right = self.collect(right, scope)?;
+        let right = self.operand(right, scope)?;
         operator::apply(self, operator, &left, &right, out)
+    }
+
+    /// Evaluates an operand. A literal and `$this` are there already and are not copied.
+    #[inline]
+    fn operand<'s>(&mut self, op: &'a Op, scope: Scope<'a, 's>) -> Result<Operand<'a, 's>>
+    where
+        'a: 's,
+    {
+        match op {
+            Op::Literal(item) => Ok(Operand::There(std::slice::from_ref(item))),
+            Op::This => Ok(Operand::There(scope.this)),
+            op => self.collect(op, scope).map(Operand::Made),
+        }
     }
 
     /// Three-valued logic; the right side is not evaluated when the left decides.
@@ -360,10 +430,10 @@ impl<'a, 'e> Evaluator<'a, 'e> {
 /// A literal without copying its text.
 fn borrow<'a>(item: &'a Item<'static>) -> Item<'a> {
     match item {
-        Item::String(text) => Item::String(std::borrow::Cow::Borrowed(text)),
+        Item::String(text) => Item::String(Cow::Borrowed(text)),
         Item::Quantity(quantity) => Item::Quantity(Quantity {
             value: quantity.value,
-            unit: std::borrow::Cow::Borrowed(&quantity.unit),
+            unit: Cow::Borrowed(&quantity.unit),
             is_calendar: quantity.is_calendar,
         }),
         other => other.clone(),

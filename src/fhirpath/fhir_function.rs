@@ -2,6 +2,7 @@
 //! on FHIR (<https://build.fhir.org/ig/FHIR/sql-on-fhir-v2/StructureDefinition-ViewDefinition.html>).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use remit_fhir::{Node, Reference};
 use remit_spec::{Kind, Membership};
@@ -74,7 +75,7 @@ pub(crate) fn resolve<'a>(
             other => (other.string(ev.defs), None),
         };
         let resolved = match text {
-            Some(text) => resolve_text(ev, &text, named_type.as_deref())?,
+            Some(text) => resolve_text(ev, &item, &text, named_type.as_deref())?,
             None => named_type.and_then(|name| by_type(ev, &name)),
         };
         if let Some(element) = resolved {
@@ -86,10 +87,11 @@ pub(crate) fn resolve<'a>(
 
 fn resolve_text<'a>(
     ev: &mut Evaluator<'a, '_>,
+    item: &Item<'a>,
     text: &str,
     named_type: Option<&str>,
 ) -> Result<Option<Element<'a>>> {
-    if let Some(node) = inside(ev, text)? {
+    if let Some(node) = inside(ev, item, text)? {
         return Ok(Some(Element::resource(node, ev.defs)));
     }
     if text.starts_with('#') {
@@ -115,8 +117,15 @@ fn by_type<'a>(ev: &Evaluator<'a, '_>, name: &str) -> Option<Element<'a>> {
 }
 
 /// A contained resource, or an entry of the Bundle that is evaluated.
-fn inside<'a>(ev: &mut Evaluator<'a, '_>, text: &str) -> Result<Option<Node<'a>>> {
+///
+/// A resource that a reference led to is a document of its own, and its references look there.
+fn inside<'a>(ev: &mut Evaluator<'a, '_>, item: &Item<'a>, text: &str) -> Result<Option<Node<'a>>> {
     let Some(root) = ev.root_resource().and_then(|element| element.node) else { return Ok(None) };
+    let own = item.element().and_then(Element::any_node).map(Node::document);
+    let root = match own {
+        Some(own) if !std::ptr::eq(own, root.document()) => own.root(),
+        _ => root,
+    };
     if text == "#" {
         return Ok(Some(root));
     }
@@ -133,22 +142,44 @@ fn inside<'a>(ev: &mut Evaluator<'a, '_>, text: &str) -> Result<Option<Node<'a>>
     if root.resource_type().is_none_or(|name| name != "Bundle") {
         return Ok(None);
     }
-    for entry in root.get("entry").into_iter().flat_map(Node::each) {
-        ev.charge(1)?;
-        let Some(resource) = entry.get("resource") else { continue };
-        let is_url = entry.get_str("fullUrl").is_some_and(|url| url == text);
-        if is_url || has_key(resource, text) {
-            return Ok(Some(resource));
-        }
-    }
-    Ok(None)
+    Ok(entries(ev, root)?.find(text))
 }
 
-/// Whether a resource is the one of a reference `Type/id`.
-fn has_key(resource: Node<'_>, text: &str) -> bool {
-    let Reference::Relative { kind, id, .. } = Reference::parse(text) else { return false };
-    resource.resource_type().is_some_and(|name| name == kind)
-        && resource.get_str("id").is_some_and(|found| found == id)
+/// The resources of a Bundle by the addresses that references use: the full URL, and type and id.
+pub(crate) struct Entries<'a> {
+    bundle: Node<'a>,
+    by_address: HashMap<Cow<'a, str>, Node<'a>>,
+}
+
+impl<'a> Entries<'a> {
+    fn find(&self, text: &str) -> Option<Node<'a>> {
+        let found = self.by_address.get(text).copied();
+        found.or_else(|| match Reference::parse(text) {
+            Reference::Relative { kind, id, version: Some(_) } => {
+                self.by_address.get(format!("{kind}/{id}").as_str()).copied()
+            }
+            _ => None,
+        })
+    }
+}
+
+/// What references are looked up in, made when the first is.
+fn entries<'e, 'a>(ev: &'e mut Evaluator<'a, '_>, bundle: Node<'a>) -> Result<&'e Entries<'a>> {
+    if let Some(known) = ev.entries.take().filter(|known| known.bundle == bundle) {
+        return Ok(ev.entries.insert(known));
+    }
+    let mut by_address = HashMap::new();
+    for entry in bundle.get("entry").into_iter().flat_map(Node::each) {
+        ev.charge(8)?;
+        let Some(resource) = entry.get("resource") else { continue };
+        if let Some(url) = entry.get_str("fullUrl") {
+            by_address.entry(url).or_insert(resource);
+        }
+        if let Some((kind, id)) = resource.resource_type().zip(resource.get_str("id")) {
+            by_address.entry(Cow::Owned(format!("{kind}/{id}"))).or_insert(resource);
+        }
+    }
+    Ok(ev.entries.insert(Entries { bundle, by_address }))
 }
 
 /// The type and id that a literal reference names by its form.
@@ -235,6 +266,8 @@ pub(crate) fn conforms_to<'a>(
         [_] => return ev.push(out, Item::Boolean(false)),
         many => return Err(ev.too_many("The input of conformsTo()", many)),
     };
+    // A check visits every byte of the element.
+    ev.charge(element.any_node().map_or(1, |node| node.range().len() / 4))?;
     let answer = match ev.environment.host {
         Some(host) => host.conforms_to(element, &profile)?,
         None => None,

@@ -280,7 +280,7 @@ pub(crate) fn sort<'a>(
 
 /// Nothing comes before something, upward and downward.
 fn compare_keys<'a>(
-    ev: &Evaluator<'a, '_>,
+    ev: &mut Evaluator<'a, '_>,
     a: Option<&Item<'a>>,
     b: Option<&Item<'a>>,
     is_down: bool,

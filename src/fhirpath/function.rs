@@ -62,6 +62,12 @@ impl std::fmt::Debug for Function {
     }
 }
 
+/// The names of all functions, with the least and greatest number of arguments.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    FUNCTIONS.iter().map(|function| (function.name, function.arity.0, function.arity.1))
+}
+
 /// The function with this name.
 pub(crate) fn named(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)

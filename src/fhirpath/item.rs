@@ -73,16 +73,19 @@ impl<'a> Element<'a> {
     }
 
     /// The JSON value, or what stands in for it: the object with the extensions.
+    #[inline]
     pub fn any_node(&self) -> Option<Node<'a>> {
         self.node.or(self.extension)
     }
 
     /// Where the children are: the value when it is an object, else the `_name` object.
+    #[inline]
     pub(crate) fn container(&self) -> Option<Node<'a>> {
         self.node.filter(|node| node.is_object()).or(self.extension)
     }
 
     /// Whether the two are the same place of the same document.
+    #[inline]
     pub fn is_same_place(&self, other: &Element<'_>) -> bool {
         let same = |a: Option<Node<'_>>, b: Option<Node<'_>>| match (a, b) {
             (Some(a), Some(b)) => std::ptr::eq(a.document(), b.document()) && a.index() == b.index(),

@@ -59,6 +59,18 @@ pub(crate) struct Lexer<'t> {
     at: usize,
 }
 
+/// The token at a place, as it is written; a `%` with the name behind it.
+pub(crate) fn token_at(text: &str, offset: usize) -> &str {
+    let mut lexer = Lexer { text, at: offset };
+    if matches!(lexer.next(), Ok((Token::Symbol("%"), _))) {
+        let behind = lexer.at;
+        if lexer.next().is_err() {
+            lexer.at = behind;
+        }
+    }
+    text.get(offset..lexer.at).unwrap_or_default()
+}
+
 impl<'t> Lexer<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
         Lexer { text, at: 0 }

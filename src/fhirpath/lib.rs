@@ -9,6 +9,8 @@
 mod boundary;
 mod compile;
 mod conversion;
+#[cfg(test)]
+mod differential;
 mod environment;
 mod equality;
 mod error;
@@ -17,6 +19,8 @@ mod existence;
 mod fhir_function;
 mod filter;
 mod function;
+#[cfg(test)]
+mod hostile;
 mod html;
 mod item;
 mod lexer;
@@ -40,6 +44,7 @@ mod ucum_atoms;
 mod utility;
 mod walk;
 
+pub use compile::is_reserved_variable;
 pub use environment::{Environment, Host, Resolution};
 pub use error::{
     CompileError, CompileErrorKind, EvaluationError, Limits, MAX_DEPTH, MAX_EXPRESSION_BYTES, MAX_REGEX_BYTES,

@@ -12,8 +12,8 @@ use crate::item::{Collection, Item};
 use crate::operator;
 use crate::syntax::Operator;
 
-/// Digits behind the point to which roots, logarithms and powers are given.
-const PLACES: u32 = 15;
+/// Significant digits to which roots, logarithms and powers are given.
+const DIGITS: u32 = 16;
 
 /// The value of an input of one item.
 fn single<'a>(ev: &Evaluator<'a, '_>, items: &[Item<'a>]) -> Result<Option<Item<'a>>> {
@@ -121,7 +121,7 @@ fn real<'a>(
 }
 
 fn shown(value: Decimal) -> Decimal {
-    value.round_dp(PLACES).normalize()
+    value.round_sf(DIGITS).unwrap_or(value).normalize()
 }
 
 pub(crate) fn exp<'a>(
@@ -170,7 +170,9 @@ pub(crate) fn power<'a>(
 ) -> Result {
     let value = operands(ev, &call)?.and_then(|(base, exponent)| match (&base, &exponent) {
         (Item::Integer(base), Item::Integer(exponent)) if *exponent >= 0 => {
-            base.checked_pow(u32::try_from(*exponent).ok()?).map(Item::Integer)
+            // From 64 on only 0, 1 and -1 have powers that fit, and for these the parity is all.
+            let exponent = if *exponent > 64 { 64 + exponent % 2 } else { *exponent };
+            base.checked_pow(exponent as u32).map(Item::Integer)
         }
         _ => {
             let (base, exponent) = (number(&base)?, number(&exponent)?);

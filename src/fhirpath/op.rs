@@ -3,7 +3,7 @@
 use remit_spec::{Definitions, TypeId};
 
 use crate::environment::Environment;
-use crate::error::{CompileError, EvaluationError};
+use crate::error::{CompileError, EvaluationError, Limits};
 use crate::eval::Evaluator;
 use crate::function::Function;
 use crate::item::{Collection, Item};
@@ -17,6 +17,7 @@ pub struct Expression {
     pub(crate) op: Op,
     pub(crate) defs: &'static Definitions,
     pub(crate) result: Option<Box<[TypeId]>>,
+    pub(crate) result_names: Option<Box<[&'static str]>>,
 }
 
 impl Expression {
@@ -38,7 +39,23 @@ impl Expression {
         environment: &Environment<'a>,
         out: &mut Collection<'a>,
     ) -> Result<(), EvaluationError> {
-        Evaluator::new(self.defs, environment, focus).run(&self.op, out)
+        Evaluator::new(self.defs, environment, focus).run(&self.op, out).1
+    }
+
+    /// Like [`evaluate`](Self::evaluate), with steps that several evaluations share: what this one
+    /// takes is taken from them.
+    pub fn evaluate_within<'a>(
+        &'a self,
+        focus: &Item<'a>,
+        environment: &Environment<'a>,
+        steps: &mut u64,
+    ) -> Result<Collection<'a>, EvaluationError> {
+        let mut out = Collection::new();
+        let limits = Limits { steps: *steps, ..environment.limits };
+        let environment = Environment { limits, ..*environment };
+        let (left, result) = Evaluator::new(self.defs, &environment, focus).run(&self.op, &mut out);
+        *steps = left;
+        result.map(|()| out)
     }
 
     /// Evaluates to a truth value, as `where` takes its criteria: one item that is no Boolean counts
@@ -65,6 +82,12 @@ impl Expression {
     /// The FHIR types that a result can have, as far as they are known before evaluation.
     pub fn result_types(&self) -> Option<&[TypeId]> {
         self.result.as_deref()
+    }
+
+    /// The names of all types that a result can have, those of FHIR as `HumanName` and those of the
+    /// language as `System.String`; `None` when they are only known at evaluation.
+    pub fn result_type_names(&self) -> Option<&[&'static str]> {
+        self.result_names.as_deref()
     }
 }
 
@@ -164,17 +187,22 @@ impl System {
     }
 
     pub(crate) fn name(self) -> &'static str {
+        self.full_name().trim_start_matches("System.")
+    }
+
+    /// The name with its namespace.
+    pub(crate) fn full_name(self) -> &'static str {
         match self {
-            System::Any => "Any",
-            System::Boolean => "Boolean",
-            System::String => "String",
-            System::Integer => "Integer",
-            System::Decimal => "Decimal",
-            System::Date => "Date",
-            System::DateTime => "DateTime",
-            System::Time => "Time",
-            System::Quantity => "Quantity",
-            System::TypeInfo => "TypeInfo",
+            System::Any => "System.Any",
+            System::Boolean => "System.Boolean",
+            System::String => "System.String",
+            System::Integer => "System.Integer",
+            System::Decimal => "System.Decimal",
+            System::Date => "System.Date",
+            System::DateTime => "System.DateTime",
+            System::Time => "System.Time",
+            System::Quantity => "System.Quantity",
+            System::TypeInfo => "System.TypeInfo",
         }
     }
 

@@ -82,7 +82,7 @@ fn mismatch(
 
 /// The order of two items; `None` when precision or units leave it open.
 pub(crate) fn compare<'a>(
-    ev: &Evaluator<'a, '_>,
+    ev: &mut Evaluator<'a, '_>,
     operator: Operator,
     left: &Item<'a>,
     right: &Item<'a>,
@@ -94,13 +94,19 @@ pub(crate) fn compare<'a>(
         _ => return Err(mismatch(ev, operator, left, right)),
     };
     match (&a, &b) {
-        (Item::String(a), Item::String(b)) => Ok(Some(a.cmp(b))),
+        (Item::String(a), Item::String(b)) => {
+            ev.charge_bytes(a.len().min(b.len()))?;
+            Ok(Some(a.cmp(b)))
+        }
         (Item::Date(a) | Item::DateTime(a), Item::Date(b) | Item::DateTime(b))
         | (Item::Time(a), Item::Time(b)) => Ok(a.compare(*b)),
         _ => match (number(&a), number(&b)) {
             (Some(a), Some(b)) => Ok(Some(a.cmp(&b))),
             _ => match (as_quantity(&a), as_quantity(&b)) {
-                (Some(a), Some(b)) => Ok(a.compare(&b)),
+                (Some(a), Some(b)) => {
+                    ev.charge_units(&a, &b)?;
+                    Ok(a.compare(&b))
+                }
                 _ => Err(mismatch(ev, operator, left, right)),
             },
         },
@@ -242,11 +248,12 @@ fn decimals(operator: Operator, a: Decimal, b: Decimal) -> Option<Item<'static>>
 }
 
 fn quantities<'a>(
-    ev: &Evaluator<'a, '_>,
+    ev: &mut Evaluator<'a, '_>,
     operator: Operator,
     a: &Quantity<'a>,
     b: &Quantity<'a>,
 ) -> Result<Option<Item<'a>>> {
+    ev.charge((a.unit.len() + b.unit.len()) * 4)?;
     let result = match operator {
         Operator::Add => a.plus(b, false),
         Operator::Subtract => a.plus(b, true),

@@ -356,7 +356,8 @@ impl<'t> Parser<'t> {
 
     fn number(&mut self, text: &str, offset: usize) -> Result<Literal, CompileError> {
         let too_long = |parser: &Self| {
-            parser.error(offset, format!("The number {text} has more digits than a decimal holds"))
+            let shown = text.get(..40).unwrap_or(text);
+            parser.error(offset, format!("The number {shown} has more digits than a decimal holds"))
         };
         let decimal = || Decimal::from_str_exact(text);
         let unit = match &self.token {

@@ -11,6 +11,13 @@ use crate::error::{EvaluationError, MAX_REGEX_BYTES};
 /// The steps that compiling a pattern costs: it takes up to a millisecond or two.
 pub(crate) const COMPILE_STEPS: usize = 20_000;
 
+/// Digits of the number of a group: no pattern has more than 999.
+const MAX_GROUP_DIGITS: usize = 3;
+
+/// The longest pattern. Reading a pattern takes time before its size is known; nobody writes one of
+/// this length.
+const MAX_PATTERN_BYTES: usize = 4096;
+
 /// How many compiled patterns one evaluation keeps; a pattern is mostly a literal.
 const KEPT: usize = 8;
 
@@ -45,6 +52,11 @@ impl Patterns {
 }
 
 fn compile(pattern: &str, is_whole: bool) -> Result<Regex, EvaluationError> {
+    if pattern.len() > MAX_PATTERN_BYTES {
+        return Err(EvaluationError::limit(format!(
+            "The regular expression is longer than {MAX_PATTERN_BYTES} bytes"
+        )));
+    }
     let text = if is_whole { format!("^(?:{pattern})$") } else { pattern.to_owned() };
     RegexBuilder::new(&text)
         // A dot matches a line break: the text is one line.
@@ -73,12 +85,15 @@ pub(crate) fn search_steps(pattern: &str, text: &str) -> usize {
     100 + text.len() / 4 + text.len().saturating_mul(states) / 256
 }
 
-/// `$1x` of FHIRPath means group 1 and then an x; the engine would read a group named `1x`.
-pub(crate) fn replacement(text: &str) -> String {
+/// `$1x` of FHIRPath means group 1 and then an x; the engine would read a group named `1x`. Digits belong
+/// to the number as long as there is such a group: `$12` is group 1 and then a 2 where there are but two.
+pub(crate) fn replacement(text: &str, groups: usize) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
-        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let most = after.bytes().take_while(u8::is_ascii_digit).count();
+        let is_group = |digits: &usize| after[..*digits].parse().is_ok_and(|number: usize| number < groups);
+        let digits = (1..=most.min(MAX_GROUP_DIGITS)).rev().find(is_group).unwrap_or(most.min(1));
         result.push_str(before);
         match digits {
             0 => result.push('$'),

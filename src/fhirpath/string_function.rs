@@ -265,7 +265,9 @@ pub(crate) fn replace_matches<'a>(
     let found = regex.find_iter(&text).count();
     let result_bytes = text.len() + longest.saturating_mul(found);
     ev.check_string(result_bytes)?;
-    let result = ev.patterns.get(&pattern, false)?.replace_all(&text, replacement(&by).as_str()).into_owned();
+    let regex = ev.patterns.get(&pattern, false)?;
+    let by = replacement(&by, regex.captures_len());
+    let result = regex.replace_all(&text, by.as_str()).into_owned();
     ev.push_string(out, result)
 }
 

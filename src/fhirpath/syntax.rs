@@ -14,6 +14,13 @@ pub struct Syntax {
     pub offset: usize,
 }
 
+impl Syntax {
+    /// The name, sign or value that stands at the node's place in the text that it was read from.
+    pub fn token<'t>(&self, text: &'t str) -> &'t str {
+        crate::lexer::token_at(text, self.offset)
+    }
+}
+
 /// What a node of the tree is.
 #[derive(Clone, PartialEq, Debug)]
 pub enum SyntaxKind {

@@ -32,7 +32,7 @@ pub(crate) fn encode<'a>(
     out: &mut Collection<'a>,
 ) -> Result {
     change(ev, call, out, |text, form| match form {
-        "hex" => Some(text.bytes().map(|byte| format!("{byte:02x}")).collect()),
+        "hex" => Some(text.bytes().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()),
         "base64" => Some(STANDARD.encode(text)),
         "urlbase64" => Some(URL_SAFE.encode(text)),
         _ => None,
@@ -88,6 +88,10 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
+fn hex_digit(value: u8) -> char {
+    char::from_digit(u32::from(value), 16).unwrap_or_default()
+}
+
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let pairs = text.as_bytes().chunks(2);
@@ -124,18 +128,20 @@ fn unescape_json(text: &str) -> Option<String> {
     document.root().string().map(|text| text.into_owned())
 }
 
+/// The longest entity is a number: `#x10FFFF`, with zeros before it.
+const MAX_ENTITY_BYTES: usize = 16;
+
 fn unescape_html(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         plain.push_str(before);
         rest = after;
-        let Some((name, behind)) = after.split_once(';') else {
-            plain.push('&');
-            continue;
-        };
-        match entity(name) {
-            Some(c) => {
+        // No entity is longer, and a text of ampersands is not searched to its end for each.
+        let end = after.bytes().take(MAX_ENTITY_BYTES).position(|byte| byte == b';');
+        let named = end.and_then(|end| Some((entity(after.get(..end)?)?, after.get(end + 1..)?)));
+        match named {
+            Some((c, behind)) => {
                 plain.push(c);
                 rest = behind;
             }

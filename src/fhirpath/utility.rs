@@ -35,7 +35,7 @@ pub(crate) fn trace<'a>(
     let name = ev.string_argument(&call, 0, "The name of trace()")?.unwrap_or_default();
     if let Some(host) = ev.environment.host {
         let items = projected(ev, &call, 1)?;
-        host.trace(&name, &items);
+        host.trace(&name, &items)?;
     }
     pass_on(ev, call, out)
 }

@@ -9,8 +9,12 @@ use crate::eval::{Evaluator, Result};
 use crate::item::{Collection, Element, Item};
 use crate::op::Step;
 
+/// Members of an object that are passed in the time of a step.
+const MEMBERS_PER_STEP: usize = 8;
+
 impl<'a> Evaluator<'a, '_> {
     /// Appends what the steps lead to from an item.
+    #[inline]
     pub(crate) fn walk_item(
         &mut self,
         item: &Item<'a>,
@@ -33,7 +37,8 @@ impl<'a> Evaluator<'a, '_> {
             for member in members {
                 let sibling = &*member.sibling;
                 let ty = Some(member.ty);
-                let (value, sibling) = find(container, member.json_name, sibling);
+                let (value, sibling, passed) = find(container, member.json_name, sibling);
+                self.charge(passed / MEMBERS_PER_STEP)?;
                 self.visit(value, sibling, ty, member.is_any_resource, rest, out)?;
             }
             return Ok(());
@@ -76,10 +81,11 @@ impl<'a> Evaluator<'a, '_> {
         out: &mut Collection<'a>,
     ) -> Result {
         let kind = self.defs.ty(ty).kind;
-        let (value, sibling) = match kind {
+        let (value, sibling, passed) = match kind {
             Kind::Primitive => find_with_sibling(container, json_name),
-            _ => (container.get(json_name), None),
+            _ => find(container, json_name, ""),
         };
+        self.charge(passed / MEMBERS_PER_STEP)?;
         self.visit(value, sibling, Some(ty), kind == Kind::Resource, rest, out)
     }
 
@@ -90,11 +96,13 @@ impl<'a> Evaluator<'a, '_> {
         rest: &'a [Step],
         out: &mut Collection<'a>,
     ) -> Result {
-        let (value, sibling) = find_with_sibling(container, &step.name);
+        let (value, sibling, passed) = find_with_sibling(container, &step.name);
+        self.charge(passed / MEMBERS_PER_STEP)?;
         self.visit(value, sibling, None, false, rest, out)
     }
 
     /// Goes on from each value of a member.
+    #[inline]
     fn visit(
         &mut self,
         value: Option<Node<'a>>,
@@ -119,15 +127,21 @@ impl<'a> Evaluator<'a, '_> {
     /// Every child of an element, in the order of the document.
     pub(crate) fn children(&mut self, element: &Element<'a>, out: &mut Collection<'a>) -> Result {
         let Some(container) = element.container() else { return Ok(()) };
+        let count = container.members().count();
+        let has_siblings = container.has_siblings();
+        self.charge(count / MEMBERS_PER_STEP)?;
         for (name, value) in container.members() {
             if name == "resourceType" {
                 continue;
             }
+            // Looking for the sibling goes over all members.
+            self.charge(if has_siblings { 1 + count / MEMBERS_PER_STEP } else { 0 })?;
             let (name, value, sibling) = match name.strip_prefix('_') {
                 // The sibling of a value comes with the value.
                 Some(name) if container.get(name).is_some() => continue,
                 Some(name) => (name, None, Some(value)),
-                None => (&*name, Some(value), container.get(&format!("_{name}"))),
+                None if has_siblings => (&*name, Some(value), container.get(&format!("_{name}"))),
+                None => (&*name, Some(value), None),
             };
             let ty = element.ty.and_then(|ty| self.defs.member(ty, name)).map(|(_, ty)| ty);
             let is_any_resource = ty.is_some_and(|ty| self.defs.ty(ty).kind == Kind::Resource);
@@ -150,35 +164,29 @@ impl<'a> Evaluator<'a, '_> {
     }
 }
 
-/// A member, and its sibling where its type can have one. One pass finds both.
-fn find<'a>(container: Node<'a>, name: &str, sibling: &str) -> (Option<Node<'a>>, Option<Node<'a>>) {
-    if sibling.is_empty() {
-        return (container.get(name), None);
+/// A member, its sibling, and how many members were passed to find them.
+type Found<'a> = (Option<Node<'a>>, Option<Node<'a>>, usize);
+
+/// A member, and its sibling where its type can have one.
+#[inline]
+fn find<'a>(container: Node<'a>, name: &str, sibling: &str) -> Found<'a> {
+    let (value, passed) = container.find(name);
+    if sibling.is_empty() || !container.has_siblings() {
+        return (value, None, passed);
     }
-    let (mut value, mut beside) = (None, None);
-    for (key, node) in container.members() {
-        if key == name {
-            value = value.or(Some(node));
-        } else if key == sibling {
-            beside = beside.or(Some(node));
-        }
-    }
-    (value, beside)
+    let (beside, more) = container.find(sibling);
+    (value, beside, passed + more)
 }
 
-fn find_with_sibling<'a>(container: Node<'a>, name: &str) -> (Option<Node<'a>>, Option<Node<'a>>) {
-    let (mut value, mut beside) = (None, None);
-    for (key, node) in container.members() {
-        if key == name {
-            value = value.or(Some(node));
-        } else if key.strip_prefix('_') == Some(name) {
-            beside = beside.or(Some(node));
-        }
+fn find_with_sibling<'a>(container: Node<'a>, name: &str) -> Found<'a> {
+    match container.has_siblings() {
+        true => find(container, name, &format!("_{name}")),
+        false => find(container, name, ""),
     }
-    (value, beside)
 }
 
 /// Pairs the values of a member with those of its sibling. `null` stands for nothing.
+#[inline]
 fn each<'a>(
     value: Option<Node<'a>>,
     sibling: Option<Node<'a>>,
@@ -187,12 +195,10 @@ fn each<'a>(
     let something = |node: Option<Node<'a>>| node.filter(|node| !node.is_null());
     let next = |items: &mut Option<Items<'a>>| items.as_mut().and_then(Iterator::next);
     match (value, sibling) {
-        (Some(value), None) if !value.is_array() => {
-            if value.is_null() {
-                Ok(())
-            } else {
-                visit(Some(value), None)
-            }
+        (None, None) => Ok(()),
+        (Some(value), None) => {
+            let mut items = value.each().filter(|item| !item.is_null());
+            items.try_for_each(|item| visit(Some(item), None))
         }
         _ => {
             let (mut values, mut siblings) = (value.map(Node::each), sibling.map(Node::each));

@@ -45,7 +45,7 @@ impl Ask {
             Some("true" | "") => true,
             Some(_) => return Err(Error::invalid("_pretty takes true or false.")),
         };
-        self.format = format::wanted(parameter("_format"), accept(headers)?.as_deref())?;
+        self.format = format::wanted(parameter("_format"), accepted(headers)?.as_deref())?;
         for value in headers.get_all("prefer") {
             self.prefer.read(value.to_str().map_err(|_| unreadable("Prefer"))?);
         }
@@ -54,13 +54,18 @@ impl Ask {
 }
 
 /// `Accept`, which may stand there several times.
-fn accept(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>> {
+fn accepted(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>> {
     let mut joined: Option<Cow<'_, str>> = None;
     for value in headers.get_all(ACCEPT) {
         let text = value.to_str().map_err(|_| unreadable("Accept"))?;
         joined = Some(joined.map_or(Cow::Borrowed(text), |before| format!("{before},{text}").into()));
     }
     Ok(joined)
+}
+
+/// `Accept` for those who keep it.
+pub(super) fn accept(headers: &HeaderMap) -> Result<Option<String>> {
+    Ok(accepted(headers)?.map(Cow::into_owned))
 }
 
 /// The preferences that are understood, as far as they were stated.

@@ -116,8 +116,12 @@ async fn answer(
     // The content of a Binary may be of any type.
     let is_native =
         route.as_ref().is_ok_and(|route| binary::wants_native(app.defs, route, &parts.headers, &pairs));
+    // So may the rows of an operation that chooses its format itself.
+    let has_formats = route.as_ref().is_ok_and(|route| has_formats(app, route));
     match asked {
-        Err(error) if !(is_native && error.kind == Kind::NotAcceptable) => return Err(error),
+        Err(error) if !((is_native || has_formats) && error.kind == Kind::NotAcceptable) => {
+            return Err(error);
+        }
         _ => {}
     }
     let route = route?;
@@ -220,6 +224,7 @@ impl Call<'_> {
             None,
             &held,
             self.handling,
+            ask::accept(self.headers)?,
         );
         let answer = answer.await?;
         if self.is_native
@@ -282,9 +287,16 @@ impl Call<'_> {
             pairs.extend(self.form(content, &bytes)?);
             let mut ask = *ask;
             // `_format` and the like may stand in the form too.
-            ask.read(self.headers, &pairs)?;
+            match ask.read(self.headers, &pairs) {
+                Err(error) if !(has_formats(self.app, &self.route) && error.kind == Kind::NotAcceptable) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
             let (method, held) = (operation::Method::Post, Held::default());
-            let work = perform(self.app, &self.cx, method, &self.route, &pairs, None, &held, self.handling);
+            let accept = ask::accept(self.headers)?;
+            let work =
+                perform(self.app, &self.cx, method, &self.route, &pairs, None, &held, self.handling, accept);
             let answer = in_time(self.app, work).await?;
             return Ok(respond::answer(self.app, &ask, &self.cx, answer).await);
         }
@@ -303,6 +315,7 @@ impl Call<'_> {
                 Some(document),
                 &held,
                 self.handling,
+                ask::accept(self.headers)?,
             );
             let answer = in_time(self.app, work).await?;
             return Ok(respond::answer(self.app, ask, &self.cx, answer).await);
@@ -403,7 +416,7 @@ impl Call<'_> {
                 _ => operation::Method::Get,
             };
             let answer =
-                perform(self.app, &self.cx, method, &route, &pairs, request.body, &held, self.handling)
+                perform(self.app, &self.cx, method, &route, &pairs, request.body, &held, self.handling, None)
                     .await?;
             match answer.content_type {
                 None => Ok(answer),
@@ -445,6 +458,7 @@ async fn perform(
     body: Option<Document>,
     held: &Held<'_>,
     handling: Handling,
+    accept: Option<String>,
 ) -> Result<Answer> {
     let (name, target) = match route {
         Route::SystemOperation(name) => (name, Target::System),
@@ -457,8 +471,24 @@ async fn perform(
     };
     let code = name.strip_prefix('$').unwrap_or(name);
     let run = app.operations.find(app.defs, code, &target, method)?;
-    let pairs = pairs.iter().filter(|(name, _)| !rest::is_general(name)).cloned().collect();
-    run(Invocation { cx: *cx, target, parameters: Parameters::new(pairs, body) }).await
+    let has_formats = app.operations.have_formats(code);
+    let is_read = |name: &str| !rest::is_general(name) || (has_formats && name == "_format");
+    let pairs = pairs.iter().filter(|(name, _)| is_read(name)).cloned().collect();
+    let parameters = Parameters::new(pairs, body).accepting(accept.filter(|_| has_formats));
+    run(Invocation { cx: *cx, target, parameters }).await
+}
+
+/// Whether a path names an operation that chooses the format of its answer itself.
+fn has_formats(app: &App, route: &Route<'_>) -> bool {
+    match route {
+        Route::SystemOperation(name)
+        | Route::TypeOperation(_, name)
+        | Route::InstanceOperation(_, _, name)
+        | Route::VersionOperation(_, _, _, name) => {
+            app.operations.have_formats(name.strip_prefix('$').unwrap_or(name))
+        }
+        _ => false,
+    }
 }
 
 /// The resource in a body, in JSON whatever it came in.
@@ -493,7 +523,7 @@ fn graphql(bytes: &Bytes) -> Result<Document> {
 }
 
 async fn parse_json(bytes: Bytes) -> Result<Document> {
-    blocking(bytes.len(), move || Ok(json::parse(bytes)?)).await
+    blocking(bytes.len(), move || rest::spelled(json::parse(bytes)?)).await
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::gzip;
 use crate::rest::{Answer, Context, Preference, etag, pretty};
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
     HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -30,6 +31,19 @@ pub(super) async fn answer(app: &App, ask: &Ask, cx: &Context<'_>, answer: Answe
     describe(&mut headers, cx, &answer);
     if let Some(handling) = ask.prefer.handling.and(ask.prefer.applied().last()) {
         headers.append(PREFERENCE_APPLIED, HeaderValue::from_static(handling));
+    }
+    if let (Some(content_type), Some(parts)) = (answer.content_type, answer.stream.and_then(|s| s.take())) {
+        headers.insert(VARY, VARIES);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let parts = parts.inspect_err(|error| {
+            tracing::warn!(status = error.status(), cause = %Chain(error), "an answer was broken off");
+        });
+        return finish_body(
+            answer.status,
+            headers,
+            if ask.is_head { Body::empty() } else { Body::from_stream(parts) },
+        );
     }
     if let (Some(content_type), Some(body)) = (answer.content_type, &answer.body) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -214,6 +228,10 @@ fn finish(ask: &Ask, status: u16, mut headers: HeaderMap, body: Bytes) -> Respon
     } else {
         Body::from(body)
     };
+    finish_body(status, headers, body)
+}
+
+fn finish_body(status: u16, headers: HeaderMap, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;

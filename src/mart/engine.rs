@@ -32,8 +32,8 @@ use tokio::time::Instant;
 
 use crate::cage::{self, Caged};
 use crate::functions;
-use crate::mart::Views;
 use crate::query::{Limits, Query, Source};
+use crate::stored::Views;
 use crate::table::Table;
 use crate::tenant::Tenant;
 use crate::visible::{PARTITIONS, Visible};
@@ -281,8 +281,10 @@ impl Planner {
         let tenant = self.tenant.as_ref().map(|tenant| tenant.read());
         let mut tables = BTreeMap::new();
         for name in views {
-            let Some(view) = self.views.by_name.get(name) else {
-                return Err(Error::unprocessable(format!("There is no view '{name}' in the mart.")));
+            let view = match (self.views.by_name.get(name), &tenant) {
+                (Some(view), _) => view,
+                (None, Some(tenant)) => tenant.ready(name)?,
+                (None, None) => return Err(no_view(name)),
             };
             let rows = match &tenant {
                 Some(tenant) => Visible::of(tenant, name, self.query.known_at, self.query.rule.as_ref())?,
@@ -360,6 +362,11 @@ struct Tree {
 enum Branch {
     View(String),
     Tree(Box<Tree>),
+}
+
+/// The mart has no view of this name.
+pub(crate) fn no_view(name: &str) -> Error {
+    Error::unprocessable(format!("There is no view '{name}' in the mart."))
 }
 
 fn too_costly(reason: String) -> Error {

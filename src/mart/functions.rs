@@ -16,6 +16,11 @@ const SCALAR: &[&str] = &[
     "nvl",
     "greatest",
     "least",
+    // numbers
+    "abs",
+    "ceil",
+    "floor",
+    "round",
     // dates
     "date_trunc",
     "date_part",

@@ -22,17 +22,24 @@ mod engine;
 mod figures;
 mod functions;
 mod mart;
+mod parquet;
+mod portable;
 mod query;
 mod rows;
 mod snapshot;
+mod stored;
 mod table;
 mod tenant;
 #[cfg(test)]
 mod tests;
 mod visible;
 
-pub use cell::Cell;
+pub use arrow::array::RecordBatch as Batch;
+pub use cell::{Cell, cells};
 pub use mart::{Change, Config, Holding, Mart, Position};
+pub use parquet::ParquetWriter;
+pub use portable::{Finding, portable};
 pub use query::{Answer, Limits, Parameter, Query, Rows, Source};
+pub use stored::{Fill, StoredView, ViewState, ViewStatus};
 pub use table::Losses;
-pub use visible::{RowRule, RuledRows};
+pub use visible::{RowRule, RuledRows, only};

@@ -1,6 +1,6 @@
 //! The mart: a columnar mirror of views, kept in step with the change log of the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::engine::Engine;
 use crate::snapshot;
+use crate::stored::{Stored, StoredView, ViewState, Views};
 use crate::table::Losses;
 use crate::tenant::{Shard, Tenant};
 
@@ -90,57 +91,55 @@ pub struct Mart {
     pub(crate) tenants: RwLock<HashMap<i32, Arc<RwLock<Tenant>>>>,
     progress: watch::Sender<Progress>,
     replay_from: Position,
-    applying: Mutex<()>,
-    held_bytes: AtomicUsize,
+    pub(crate) applying: Mutex<()>,
+    pub(crate) held_bytes: AtomicUsize,
     pub(crate) snapshots: Mutex<snapshot::State>,
-    pub(crate) engine: Engine,
-}
-
-/// The views of a mart, by name and by the resource type that they read.
-#[derive(Debug, Default)]
-pub(crate) struct Views {
-    pub(crate) by_name: BTreeMap<String, Arc<View>>,
-    pub(crate) by_type: HashMap<Arc<str>, Vec<Arc<View>>>,
-}
-
-impl Views {
-    fn new(views: Vec<View>) -> Result<Views> {
-        let mut all = Views::default();
-        for view in views {
-            let view = Arc::new(view);
-            let Some(name) = view.name().map(str::to_owned) else {
-                return Err(Error::invalid("A view of the mart has no name, so SQL cannot ask for it."));
-            };
-            let name_in_sql = name.to_ascii_lowercase();
-            if name_in_sql != name {
-                return Err(Error::invalid(format!(
-                    "The view '{name}' must have a name in lower case: SQL reads names so unless they are quoted."
-                )));
-            }
-            all.by_type.entry(view.resource_name().into()).or_default().push(view.clone());
-            if all.by_name.insert(name.clone(), view).is_some() {
-                return Err(Error::invalid(format!("Two views of the mart have the name '{name}'.")));
-            }
-        }
-        Ok(all)
-    }
+    pub(crate) engine: Arc<Engine>,
 }
 
 impl Mart {
     /// Opens a mart: what the snapshot holds is there, and [`replay_from`](Self::replay_from) says
     /// which changes must be applied again.
     pub fn open(config: Config, views: Vec<View>) -> Result<Mart> {
+        Mart::open_with(config, views, Vec::new())
+    }
+
+    /// Opens a mart that also holds the views that tenants have stored. Those that the snapshot has no
+    /// rows of are filled in later: see [`needed_fills`](Self::needed_fills).
+    pub fn open_with(config: Config, views: Vec<View>, stored: Vec<StoredView>) -> Result<Mart> {
+        let engine = Arc::new(Engine::new(config.concurrent_queries));
+        Mart::made(config, views, stored, engine)
+    }
+
+    /// A mart for one question, without a folder: it shares the turns and threads of this one. All
+    /// that it shall know must be applied to it.
+    pub fn beside(&self, memory_limit: usize, stored: Vec<StoredView>) -> Result<Mart> {
+        let config = Config { folder: None, memory_limit, ..self.config.clone() };
+        Mart::made(config, Vec::new(), stored, self.engine.clone())
+    }
+
+    fn made(config: Config, views: Vec<View>, stored: Vec<StoredView>, engine: Arc<Engine>) -> Result<Mart> {
         let views = Views::new(views)?;
-        let restored = match &config.folder {
-            Some(folder) => snapshot::restore(folder, &config.source, &views),
+        let mut all: snapshot::AllStored = HashMap::new();
+        for stored in stored {
+            let tenant = all.entry(stored.tenant).or_default();
+            tenant.extend([Stored::of(stored)]);
+        }
+        let mut restored = match &config.folder {
+            Some(folder) => snapshot::restore(folder, &config.source, &views, &all),
             None => snapshot::Restored::default(),
         };
         let replay_from = restored.position;
+        for (id, stored) in all {
+            let tenant = restored.tenants.entry(id).or_default();
+            tenant.stored = stored;
+            tenant.settle(replay_from == 0);
+        }
         let held_bytes = restored.tenants.values().map(Tenant::bytes).sum();
         let tenants: HashMap<i32, _> =
             restored.tenants.into_iter().map(|(id, tenant)| (id, Arc::new(RwLock::new(tenant)))).collect();
         Ok(Mart {
-            engine: Engine::new(config.concurrent_queries),
+            engine,
             config,
             views: Arc::new(views),
             tenants: RwLock::new(tenants),
@@ -161,8 +160,16 @@ impl Mart {
 
     /// The resource types that some view reads. Changes of other types may be left out, as long as
     /// [`advance`](Self::advance) tells the position.
-    pub fn resource_types(&self) -> impl Iterator<Item = &str> {
-        self.views.by_type.keys().map(|name| &**name)
+    pub fn resource_types(&self) -> BTreeSet<Arc<str>> {
+        let mut types: BTreeSet<Arc<str>> = self.views.by_type.keys().cloned().collect();
+        let tenants: Vec<_> = self.tenants.read().values().cloned().collect();
+        for tenant in tenants {
+            let tenant = tenant.read();
+            types.extend(tenant.shards.keys().cloned());
+            let ready = tenant.stored.values().filter(|stored| stored.state == ViewState::Ready);
+            types.extend(ready.filter_map(|stored| Some(stored.view.as_ref()?.resource_name().into())));
+        }
+        types
     }
 
     /// Takes in changes in the order of the log. What is in already is left alone, so a batch may
@@ -176,8 +183,11 @@ impl Mart {
         while let Some(first) = rest.first() {
             let count = rest.iter().take_while(|change| change.tenant == first.tenant).count();
             let (same, others) = rest.split_at(count);
-            if same.iter().any(|change| self.views.by_type.contains_key(change.resource_type)) {
-                self.apply_to(first.tenant, same)?;
+            // A view that is given up makes room for the others; what is in already is passed over.
+            while !self.apply_to(first.tenant, same) {
+                if !self.evict() {
+                    return Err(self.stop());
+                }
             }
             rest = others;
         }
@@ -196,44 +206,39 @@ impl Mart {
         });
     }
 
-    fn apply_to(&self, id: i32, changes: &[Change<'_>]) -> Result<()> {
+    /// Takes in changes of one tenant; `false` when the memory limit is reached.
+    fn apply_to(&self, id: i32, changes: &[Change<'_>]) -> bool {
         let tenant = self.tenants.write().entry(id).or_default().clone();
         let mut tenant = tenant.write();
         // Changes are applied one batch at a time, so what other tenants hold stays as it is.
         let others = self.held_bytes.load(Ordering::Relaxed).saturating_sub(tenant.bytes());
-        let mut outcome = Ok(());
+        let mut fits = true;
         for (n, change) in changes.iter().enumerate() {
             // Adding up is cheap, but not free.
             if n % 64 == 0 && others + tenant.bytes() > self.config.memory_limit {
-                outcome = Err(self.stop());
+                fits = false;
                 break;
             }
             self.apply_one(&mut tenant, change);
         }
         self.held_bytes.store(others + tenant.bytes(), Ordering::Relaxed);
-        outcome
+        fits
     }
 
     fn apply_one(&self, tenant: &mut Tenant, change: &Change<'_>) {
-        let Some((name, views)) = self.views.by_type.get_key_value(change.resource_type) else { return };
-        let shard = tenant.shards.entry(name.clone()).or_insert_with(|| Shard::new(views));
-        if shard.has(change.id, change.version) {
-            return;
-        }
-        let document = match change.body.map(|body| json::parse(Bytes::copy_from_slice(body))) {
-            None => None,
-            Some(Ok(document)) => Some(document),
-            Some(Err(error)) => {
-                tracing::error!(position = change.position, %error, "a stored resource is no JSON; it has no rows");
-                None
+        if !tenant.shards.contains_key(change.resource_type) {
+            let shipped = self.views.by_type.get(change.resource_type);
+            let shipped = shipped.map_or(&[][..], Vec::as_slice);
+            let views: Vec<_> =
+                shipped.iter().chain(tenant.ready_on(change.resource_type)).cloned().collect();
+            if views.is_empty() {
+                return;
             }
-        };
-        shard.push(
-            change.id,
-            change.version,
-            change.at_us,
-            document.as_ref().map(|document| document.root()),
-        );
+            tenant.shards.insert(change.resource_type.into(), Shard::new(&views));
+        }
+        if let Some(shard) = tenant.shards.get_mut(change.resource_type) {
+            push(shard, change);
+        }
     }
 
     fn stop(&self) -> Error {
@@ -289,7 +294,7 @@ impl Mart {
             for table in content.shards.values().flat_map(|shard| &shard.tables) {
                 holdings.push(Holding {
                     tenant,
-                    view: table.view.name().unwrap_or_default().to_owned(),
+                    view: table.view.key.to_string(),
                     rows: table.rows().into(),
                     bytes: table.bytes(),
                     losses: table.losses,
@@ -299,4 +304,20 @@ impl Mart {
         holdings.sort_by(|a, b| (a.tenant, &a.view).cmp(&(b.tenant, &b.view)));
         holdings
     }
+}
+
+/// Adds the version that a change made, unless it is there.
+pub(crate) fn push(shard: &mut Shard, change: &Change<'_>) {
+    if shard.has(change.id, change.version) {
+        return;
+    }
+    let document = match change.body.map(|body| json::parse(Bytes::copy_from_slice(body))) {
+        None => None,
+        Some(Ok(document)) => Some(document),
+        Some(Err(error)) => {
+            tracing::error!(position = change.position, %error, "a stored resource is no JSON; it has no rows");
+            None
+        }
+    };
+    shard.push(change.id, change.version, change.at_us, document.as_ref().map(|document| document.root()));
 }

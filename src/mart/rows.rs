@@ -15,10 +15,12 @@ impl Mart {
     /// Before the columns of the view stand `_id`, `_version`, `_known_from` and `_known_to`; the
     /// last is null while the row is current.
     pub fn rows(&self, tenant: i32, view: &str) -> Result<Vec<RecordBatch>> {
-        if !self.views.by_name.contains_key(view) {
+        let found = self.tenants.read().get(&tenant).cloned();
+        let is_stored = found.as_ref().is_some_and(|tenant| tenant.read().stored.contains_key(view));
+        if !is_stored && !self.views.by_name.contains_key(view) {
             return Err(Error::not_found(format!("There is no view '{view}' in the mart.")));
         }
-        let Some(tenant) = self.tenants.read().get(&tenant).cloned() else { return Ok(Vec::new()) };
+        let Some(tenant) = found else { return Ok(Vec::new()) };
         let tenant = tenant.read();
         let Some((shard, table)) = tenant.table(view) else { return Ok(Vec::new()) };
         Ok(table.parts().iter().map(|part| with_facts(shard, table, part)).collect())

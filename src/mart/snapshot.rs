@@ -6,7 +6,7 @@
 //! torn, changed or of another store or view is discarded, aloud, and its rows come again from the
 //! change log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -21,11 +21,11 @@ use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use remit_fhir::{Error, Result};
-use remit_sof::View;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
-use crate::mart::{Mart, Position, Views};
+use crate::mart::{Mart, Position};
+use crate::stored::{Named, Stored, Views};
 use crate::table::Table;
 use crate::tenant::{Shard, Tenant, Versions};
 
@@ -39,8 +39,21 @@ const READ_ROWS: usize = 16_384;
 /// the manifest, so that what has not changed is not written again.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    saved: HashMap<(i32, Arc<str>), (usize, Json)>,
+    saved: HashMap<(i32, Arc<str>), Saved>,
     generation: u64,
+}
+
+/// One shard as it was written: how many versions of which views, and its part of the manifest.
+#[derive(Debug)]
+struct Saved {
+    versions: usize,
+    views: Vec<String>,
+    entry: Json,
+}
+
+/// The views of a shard, told from others of the same names.
+fn views_of<'v>(views: impl Iterator<Item = &'v Arc<Named>>) -> Vec<String> {
+    views.map(|view| format!("{} {}", view.key, fingerprint(view))).collect()
 }
 
 /// What a snapshot gave.
@@ -50,6 +63,9 @@ pub(crate) struct Restored {
     pub(crate) position: Position,
     pub(crate) state: State,
 }
+
+/// The views that tenants have of their own.
+pub(crate) type AllStored = HashMap<i32, BTreeMap<Arc<str>, Stored>>;
 
 /// Why a snapshot, or a part of it, is not used.
 type Unusable = String;
@@ -65,6 +81,14 @@ impl Mart {
         tokio::task::spawn_blocking(move || mart.write_snapshot()).await.map_err(Error::internal)?
     }
 
+    /// Forgets what a folder holds, so that a mart that is opened there begins with nothing.
+    pub fn discard(folder: &Path) -> Result<()> {
+        match fs::remove_file(folder.join(MANIFEST)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::internal(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a snapshot; changes may be applied and queries run meanwhile. Without a folder
     /// nothing is done.
     pub fn write_snapshot(&self) -> Result<()> {
@@ -75,6 +99,7 @@ impl Mart {
         fs::create_dir_all(folder).map_err(Error::internal)?;
         state.generation += 1;
         let tenants: Vec<_> = self.tenants.read().iter().map(|(id, tenant)| (*id, tenant.clone())).collect();
+        let mut kept = HashSet::new();
         for (id, tenant) in tenants {
             let types: Vec<Arc<str>> = tenant.read().shards.keys().cloned().collect();
             for resource_type in types {
@@ -83,16 +108,21 @@ impl Mart {
                     None => continue,
                 };
                 let key = (id, resource_type.clone());
-                if state.saved.get(&key).is_some_and(|(versions, _)| *versions == capture.count) {
+                let views = views_of(capture.tables.iter().map(|(view, _)| view));
+                let is_same = |saved: &Saved| saved.versions == capture.count && saved.views == views;
+                kept.insert(key.clone());
+                if state.saved.get(&key).is_some_and(is_same) {
                     continue;
                 }
                 let writing = Writing { folder, position, source: &self.config.source, tenant: id };
                 let entry =
                     writing.shard(&resource_type, &capture, state.generation).map_err(Error::internal)?;
-                state.saved.insert(key, (capture.count, entry));
+                state.saved.insert(key, Saved { versions: capture.count, views, entry });
             }
         }
-        let shards: Vec<&Json> = state.saved.values().map(|(_, entry)| entry).collect();
+        // A type that no view reads any more has no shard.
+        state.saved.retain(|key, _| kept.contains(key));
+        let shards: Vec<&Json> = state.saved.values().map(|saved| &saved.entry).collect();
         let manifest = json!({
             "format": FORMAT, "source": self.config.source, "position": position,
             "generation": state.generation, "views": fingerprints(&self.views), "shards": shards,
@@ -108,8 +138,8 @@ fn fingerprints(views: &Views) -> Json {
 }
 
 /// Two views with the same fingerprint make the same rows.
-fn fingerprint(view: &View) -> String {
-    hex(&Sha256::digest(view.definition().as_bytes()))
+fn fingerprint(view: &Named) -> String {
+    hex(&Sha256::digest(view.meaning().as_bytes()))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -120,7 +150,7 @@ fn hex(bytes: &[u8]) -> String {
 struct Capture {
     count: usize,
     versions: RecordBatch,
-    tables: Vec<(Arc<View>, Vec<RecordBatch>)>,
+    tables: Vec<(Arc<Named>, Vec<RecordBatch>)>,
 }
 
 impl Capture {
@@ -151,8 +181,8 @@ impl Capture {
     }
 }
 
-fn ends_column(view: &View) -> String {
-    format!("ends:{}", view.name().unwrap_or_default())
+fn ends_column(view: &Named) -> String {
+    format!("ends:{}", view.key)
 }
 
 struct Writing<'w> {
@@ -172,12 +202,13 @@ impl Writing<'_> {
         )?;
         let mut views = Vec::new();
         for (view, batches) in &capture.tables {
-            let name = view.name().unwrap_or_default();
+            // A key of a stored view has a slash; a file has none.
+            let (name, file) = (&*view.key, view.key.replace('/', "."));
             let fingerprint = fingerprint(view);
             let mut entry = match batches.is_empty() {
                 true => json!({}),
                 false => {
-                    self.file(&format!("{tenant}-{name}-{generation}.parquet"), batches, &fingerprint)?
+                    self.file(&format!("{tenant}-{file}-{generation}.parquet"), batches, &fingerprint)?
                 }
             };
             entry["name"] = json!(name);
@@ -266,8 +297,8 @@ fn files(manifest: &Json) -> Vec<&str> {
 }
 
 /// Reads what a folder holds. Whatever cannot be used is left out, and then the position is 0.
-pub(crate) fn restore(folder: &Path, source: &str, views: &Views) -> Restored {
-    match restore_manifest(folder, source, views) {
+pub(crate) fn restore(folder: &Path, source: &str, views: &Views, stored: &AllStored) -> Restored {
+    match restore_manifest(folder, source, views, stored) {
         Ok(Some(restored)) => restored,
         Ok(None) => Restored::default(),
         Err(reason) => {
@@ -281,6 +312,7 @@ fn restore_manifest(
     folder: &Path,
     source: &str,
     views: &Views,
+    stored: &AllStored,
 ) -> std::result::Result<Option<Restored>, Unusable> {
     let text = match fs::read(folder.join(MANIFEST)) {
         Ok(text) => text,
@@ -304,13 +336,18 @@ fn restore_manifest(
         restored.position = 0;
     }
     for entry in manifest["shards"].as_array().ok_or("it names no shards")? {
-        match restore_shard(folder, entry, views) {
-            Ok(Some((tenant, resource_type, shard))) => {
-                let count = shard.versions.len();
-                restored.state.saved.insert((tenant, resource_type.clone()), (count, entry.clone()));
+        match restore_shard(folder, entry, views, stored) {
+            Ok(Found::Shard(tenant, resource_type, shard)) => {
+                let saved = Saved {
+                    versions: shard.versions.len(),
+                    views: views_of(shard.tables.iter().map(|table| &table.view)),
+                    entry: entry.clone(),
+                };
+                restored.state.saved.insert((tenant, resource_type.clone()), saved);
                 restored.tenants.entry(tenant).or_default().shards.insert(resource_type, shard);
             }
-            Ok(None) => restored.position = 0,
+            Ok(Found::Unread) => {}
+            Ok(Found::Stale) => restored.position = 0,
             Err(reason) => {
                 let (tenant, resource_type) = (&entry["tenant"], &entry["type"]);
                 tracing::error!(%tenant, %resource_type, reason, "a part of the mart's snapshot is discarded and rebuilt");
@@ -321,38 +358,58 @@ fn restore_manifest(
     Ok(Some(restored))
 }
 
-/// One shard; `None` when its views are no longer those of the mart.
+/// What became of a shard.
+enum Found {
+    Shard(i32, Arc<str>, Shard),
+    /// No view reads its type any more.
+    Unread,
+    /// A view that comes with the program is another now.
+    Stale,
+}
+
+/// One shard.
 fn restore_shard(
     folder: &Path,
     entry: &Json,
     views: &Views,
-) -> std::result::Result<Option<(i32, Arc<str>, Shard)>, Unusable> {
+    stored: &AllStored,
+) -> std::result::Result<Found, Unusable> {
     let tenant =
         entry["tenant"].as_i64().and_then(|id| i32::try_from(id).ok()).ok_or("it names no tenant")?;
     let resource_type = entry["type"].as_str().ok_or("it names no resource type")?;
-    let Some((resource_type, current)) = views.by_type.get_key_value(resource_type) else { return Ok(None) };
-    let stored = entry["views"].as_array().ok_or("it names no views")?;
-    let is_same = stored.len() == current.len()
-        && stored.iter().zip(current).all(|(stored, view)| {
-            stored["name"].as_str() == view.name() && stored["fingerprint"] == json!(fingerprint(view))
-        });
-    if !is_same {
-        return Ok(None);
+    let shipped = views.by_type.get(resource_type).map_or(&[][..], Vec::as_slice);
+    let own = stored.get(&tenant);
+    let own = own.into_iter().flat_map(BTreeMap::values).filter_map(|stored| stored.view.as_ref());
+    let own = own.filter(|view| view.resource_name() == resource_type);
+    let written = entry["views"].as_array().ok_or("it names no views")?;
+    // What is written and still so; of those that come with the program none may be missing.
+    let mut kept = Vec::new();
+    for view in shipped.iter().chain(own) {
+        let fingerprint = json!(fingerprint(view));
+        let same = written.iter().find(|w| w["name"] == *view.key && w["fingerprint"] == fingerprint);
+        match same {
+            Some(written) => kept.push((written, view)),
+            None if view.key.contains('/') => {}
+            None => return Ok(Found::Stale),
+        }
+    }
+    if kept.is_empty() {
+        return Ok(Found::Unread);
     }
     let batches = read(folder, &entry["versions"])?;
     let versions = versions(&batches)?;
     let mut tables = Vec::new();
-    for (stored, view) in stored.iter().zip(current) {
-        tables.push(table(folder, stored, view, &batches)?);
+    for (written, view) in kept {
+        tables.push(table(folder, written, view, &batches)?);
     }
     let shard = Shard::restored(versions, tables).ok_or("its files do not fit each other")?;
-    Ok(Some((tenant, resource_type.clone(), shard)))
+    Ok(Found::Shard(tenant, resource_type.into(), shard))
 }
 
 fn table(
     folder: &Path,
     stored: &Json,
-    view: &Arc<View>,
+    view: &Arc<Named>,
     versions: &[RecordBatch],
 ) -> std::result::Result<Table, Unusable> {
     let mut ends: Vec<u32> = Vec::new();

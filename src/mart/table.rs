@@ -9,9 +9,10 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use remit_fhir::Node;
 use remit_fhir::date::Micros;
-use remit_sof::{RunError, Value, View};
+use remit_sof::{RunError, Value};
 
 use crate::column::{Fate, Growing, Shape};
+use crate::stored::Named;
 
 /// Rows after which the tail is sealed. A query copies the tail, so it must stay small; DataFusion
 /// takes batches of about this size at a time.
@@ -35,7 +36,7 @@ pub struct Losses {
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) view: Arc<View>,
+    pub(crate) view: Arc<Named>,
     pub(crate) schema: SchemaRef,
     /// Rows up to and including each version.
     ends: Vec<u32>,
@@ -61,7 +62,7 @@ pub(crate) struct Part {
 }
 
 impl Table {
-    pub(crate) fn new(view: Arc<View>) -> Table {
+    pub(crate) fn new(view: Arc<Named>) -> Table {
         let shapes: Vec<Shape> = view.columns().iter().map(Shape::of).collect();
         let fields: Vec<_> =
             view.columns().iter().zip(&shapes).map(|(column, shape)| shape.field(&column.name)).collect();
@@ -86,7 +87,7 @@ impl Table {
         {
             self.tail.iter_mut().for_each(|column| column.truncate((start - self.tail_start) as usize));
             if self.losses.failed_resources == 0 {
-                tracing::warn!(view = self.view.name(), %error, "a view fails on a resource; it has no rows there");
+                tracing::warn!(view = &*self.view.key, %error, "a view fails on a resource; it has no rows there");
             }
             self.losses.failed_resources += 1;
         }

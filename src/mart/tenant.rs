@@ -1,7 +1,7 @@
 //! What the mart holds for one tenant: for each resource type the versions it knows, and for each
 //! view the rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use arrow::buffer::{BooleanBuffer, MutableBuffer};
 use arrow::util::bit_util;
 use remit_fhir::Node;
 use remit_fhir::date::Micros;
-use remit_sof::View;
 
+use crate::stored::{Named, Stored};
 use crate::table::{Part, Table};
 
 /// The end of what is known still.
@@ -23,6 +23,8 @@ const KEY_BYTES: usize = 48;
 #[derive(Debug, Default)]
 pub(crate) struct Tenant {
     pub(crate) shards: HashMap<Arc<str>, Shard>,
+    /// The views that the tenant has of its own, by their keys.
+    pub(crate) stored: BTreeMap<Arc<str>, Stored>,
 }
 
 impl Tenant {
@@ -32,7 +34,7 @@ impl Tenant {
 
     pub(crate) fn table(&self, view: &str) -> Option<(&Shard, &Table)> {
         self.shards.values().find_map(|shard| {
-            let table = shard.tables.iter().find(|table| table.view.name() == Some(view))?;
+            let table = shard.tables.iter().find(|table| &*table.view.key == view)?;
             Some((shard, table))
         })
     }
@@ -51,6 +53,11 @@ pub(crate) struct Versions {
 impl Versions {
     pub(crate) fn len(&self) -> usize {
         self.version.len()
+    }
+
+    /// Whether these are the same versions in the same order.
+    pub(crate) fn are(&self, other: &Versions) -> bool {
+        self.version == other.version && self.ids == other.ids
     }
 
     /// Whether a version is known at a time; without one, whether it is current.
@@ -72,7 +79,7 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(views: &[Arc<View>]) -> Shard {
+    pub(crate) fn new(views: &[Arc<Named>]) -> Shard {
         Shard {
             versions: Versions::default(),
             keys: HashMap::new(),
@@ -90,6 +97,11 @@ impl Shard {
         let id_bytes = versions.ids.iter().map(|id| id.len()).sum();
         tables.iter().all(|table| table.ends().len() == versions.len()).then_some(())?;
         Some(Shard { versions, keys, id_bytes, tables })
+    }
+
+    /// The versions and the tables by themselves.
+    pub(crate) fn into_parts(self) -> (Versions, Vec<Table>) {
+        (self.versions, self.tables)
     }
 
     /// Whether a version is here already, or a later one.

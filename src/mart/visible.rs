@@ -1,10 +1,11 @@
 //! A view as SQL sees it: the rows of one tenant that are known at one time and that the caller
 //! may read. Nothing above this table can reach another row.
 
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
@@ -36,6 +37,17 @@ pub struct RuledRows<'r> {
 
 /// Decides which rows a caller may read: a bit for each row. It stands below every query.
 pub type RowRule = Arc<dyn Fn(&RuledRows<'_>) -> Result<BooleanBuffer> + Send + Sync>;
+
+/// A rule that takes, of these resource types, the rows of these resources only; all rows of others.
+pub fn only(ids: HashMap<String, HashSet<String>>) -> RowRule {
+    Arc::new(move |rows| {
+        let count = rows.ids.len();
+        Ok(match ids.get(rows.resource_type) {
+            None => BooleanBuffer::new_set(count),
+            Some(ids) => BooleanBuffer::collect_bool(count, |row| ids.contains(rows.ids.value(row))),
+        })
+    })
+}
 
 /// Visible rows. They do not change while a query runs.
 #[derive(Debug)]

@@ -5,12 +5,14 @@
 //! statement follow from its definition, which is data.
 
 mod everything;
+mod fhirpath;
 mod graphql;
 mod lastn;
 mod meta;
 mod parameters;
 
 pub use everything::operations as everything;
+pub use fhirpath::operation as fhirpath;
 pub use graphql::operation as graphql;
 pub use lastn::operation as lastn;
 pub use meta::operations as meta;
@@ -32,6 +34,8 @@ pub struct Operation {
     pub definition: &'static str,
     /// What it does. State that it needs is captured by it.
     pub run: Arc<Run>,
+    /// It reads `_format` and `Accept` itself: what it gives is no resource.
+    pub has_formats: bool,
 }
 
 impl Operation {
@@ -40,7 +44,15 @@ impl Operation {
     where
         F: for<'a> Fn(Invocation<'a>) -> BoxFuture<'a, Result<Answer>> + Send + Sync + 'static,
     {
-        Operation { definition, run: Arc::new(run) }
+        Operation { definition, run: Arc::new(run), has_formats: false }
+    }
+
+    /// The same for one that chooses the format of its answer itself.
+    pub fn with_formats<F>(definition: &'static str, run: F) -> Operation
+    where
+        F: for<'a> Fn(Invocation<'a>) -> BoxFuture<'a, Result<Answer>> + Send + Sync + 'static,
+    {
+        Operation { has_formats: true, ..Operation::new(definition, run) }
     }
 }
 
@@ -84,20 +96,30 @@ pub enum Method {
 #[derive(Clone, Default)]
 pub struct Operations {
     all: Vec<(&'static remit_spec::Operation, Arc<Run>)>,
+    with_formats: Vec<&'static str>,
 }
 
 impl Operations {
     /// Binds operations to their definitions. An error names the one that has none.
     pub fn new(defs: &'static Definitions, operations: Vec<Operation>) -> Result<Operations> {
         let mut all = Vec::with_capacity(operations.len());
+        let mut with_formats = Vec::new();
         for operation in operations {
             let definition = defs.operations().iter().find(|d| d.url == operation.definition);
             let definition = definition.ok_or_else(|| {
                 Error::internal(format!("operation {} has no OperationDefinition", operation.definition))
             })?;
+            if operation.has_formats {
+                with_formats.push(definition.code);
+            }
             all.push((definition, operation.run));
         }
-        Ok(Operations { all })
+        Ok(Operations { all, with_formats })
+    }
+
+    /// Whether the operation of this name (without `$`) chooses the format of its answer itself.
+    pub fn have_formats(&self, name: &str) -> bool {
+        self.with_formats.contains(&name)
     }
 
     /// The definitions of all of them.
@@ -165,7 +187,7 @@ mod tests {
         let defs = Definitions::r4();
         let run: Arc<Run> = Arc::new(|_| Box::pin(async { Ok(Answer::empty(200)) }));
         let everything = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
-        let operation = Operation { definition: everything, run };
+        let operation = Operation { definition: everything, run, has_formats: false };
         let all = Operations::new(defs, vec![operation.clone()]).unwrap();
         let (patient, claim) =
             (defs.resource_named("Patient").unwrap(), defs.resource_named("Claim").unwrap());
@@ -190,7 +212,7 @@ mod tests {
         let defs = Definitions::r4();
         let run: Arc<Run> = Arc::new(|_| Box::pin(async { Ok(Answer::empty(200)) }));
         let definition = "http://hl7.org/fhir/OperationDefinition/ChargeItemDefinition-apply";
-        let all = Operations::new(defs, vec![Operation { definition, run }]).unwrap();
+        let all = Operations::new(defs, vec![Operation { definition, run, has_formats: false }]).unwrap();
         let target = Target::Instance(defs.resource_named("ChargeItemDefinition").unwrap(), "1");
         assert_eq!(all.find(defs, "apply", &target, Method::Get).err().map(|e| e.status()), Some(405));
         assert!(all.find(defs, "apply", &target, Method::Post).is_ok());

@@ -8,13 +8,24 @@ use remit_fhir::{Document, Error, Node, Result};
 pub struct Parameters {
     body: Option<Document>,
     pairs: Vec<(String, String)>,
+    accept: Option<String>,
 }
 
 impl Parameters {
     /// Takes the parameters of the URL and the body of a POST: a Parameters resource, or the one
     /// resource that the operation is about.
     pub fn new(pairs: Vec<(String, String)>, body: Option<Document>) -> Parameters {
-        Parameters { body, pairs }
+        Parameters { body, pairs, accept: None }
+    }
+
+    /// The same with the header `Accept`, for operations that choose a format themselves.
+    pub fn accepting(self, accept: Option<String>) -> Parameters {
+        Parameters { accept, ..self }
+    }
+
+    /// The header `Accept`, where the operation chooses a format itself.
+    pub fn accept(&self) -> Option<&str> {
+        self.accept.as_deref()
     }
 
     /// The parameters of the URL.

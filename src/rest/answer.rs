@@ -4,9 +4,37 @@
 //! The same value becomes an HTTP response and an entry of a batch response.
 
 use bytes::Bytes;
-use remit_fhir::Issue;
+use parking_lot::Mutex;
+use remit_fhir::{Issue, Result};
 use remit_spec::TypeId;
 use remit_store::Stored;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+type Parts = dyn futures_util::Stream<Item = Result<Bytes>> + Send;
+
+/// Bytes that are made while they are sent. They can be taken once; an error breaks the answer off.
+#[derive(Clone)]
+pub struct Stream(Arc<Mutex<Option<Pin<Box<Parts>>>>>);
+
+impl Stream {
+    /// An answer of these parts.
+    pub fn new(parts: impl futures_util::Stream<Item = Result<Bytes>> + Send + 'static) -> Stream {
+        Stream(Arc::new(Mutex::new(Some(Box::pin(parts)))))
+    }
+
+    /// The parts; `None` when they were taken already.
+    pub fn take(&self) -> Option<Pin<Box<Parts>>> {
+        self.0.lock().take()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
+}
 
 /// The answer to one interaction.
 #[derive(Clone, Debug)]
@@ -23,6 +51,8 @@ pub struct Answer {
     pub location: Option<(TypeId, String)>,
     /// What the body is when it is no resource; it is sent as it is, whatever format was asked for.
     pub content_type: Option<&'static str>,
+    /// The body of an answer that is made while it is sent, in place of `body`.
+    pub stream: Option<Stream>,
     /// What the caller should be told beside it, for `Prefer: return=OperationOutcome` and for a
     /// batch entry's `outcome`.
     pub issues: Vec<Issue>,
@@ -40,6 +70,7 @@ impl Answer {
             updated_us: None,
             location: None,
             content_type: None,
+            stream: None,
             issues: Vec::new(),
             headers: Vec::new(),
         }

@@ -213,7 +213,10 @@ fn general(cx: &Context<'_>, registry: &Registry) -> Vec<Value> {
     let own = columns(cx, registry, cx.defs.resource_named("Basic"))
         .chain(all.map(|p| p.definition).filter(|p| p.base == resource))
         .map(parameter);
-    own.chain(EVERYWHERE.iter().map(|(name, text)| {
+    let has_contained = registry.contained() == State::Usable;
+    let everywhere =
+        EVERYWHERE.iter().filter(move |(name, _)| has_contained || !name.starts_with("_contained"));
+    own.chain(everywhere.map(|(name, text)| {
         let mut stated = json!({ "name": name, "type": "special", "documentation": text });
         if let Some(definition) = cx.defs.search_parameter(resource, name) {
             stated["definition"] = json!(definition.url);
@@ -224,7 +227,12 @@ fn general(cx: &Context<'_>, registry: &Registry) -> Vec<Value> {
 }
 
 /// Parameters of the search itself, which have no definition.
-const EVERYWHERE: [(&str, &str); 3] = [
+const EVERYWHERE: [(&str, &str); 5] = [
+    (
+        "_contained",
+        "false, true or both; chains lead into contained resources whatever it says. Conditions of writes do not take it.",
+    ),
+    ("_containedType", "container or contained; a contained resource comes with the address container#id."),
     (
         "_filter",
         "All operators of https://hl7.org/fhir/R4/search_filter.html; paths may follow references and _has.",

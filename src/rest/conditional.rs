@@ -5,7 +5,7 @@
 //! it writes, so two clients never both find nothing and both create.
 
 use remit_fhir::{Document, Error, Result};
-use remit_search::{Handling, Query, Registry};
+use remit_search::{Contained, Handling, Query, Registry};
 use remit_spec::TypeId;
 use remit_store::{Expect, Guard, WriteSet, system_clock};
 
@@ -62,6 +62,11 @@ fn parse_with(cx: &Context<'_>, registry: &Registry, ty: TypeId, criteria: &str)
         limits: cx.settings.search,
     };
     let query = remit_search::parse(&[ty], &pairs, &reader)?.query;
+    if query.contained != Contained::No {
+        return Err(Error::invalid(
+            "A condition finds resources by their address, which contained ones do not have: leave _contained out.",
+        ));
+    }
     if query.criteria.is_empty() {
         return Err(Error::invalid(format!(
             "The condition on {} has no criteria; give a search such as identifier=SYSTEM|VALUE.",

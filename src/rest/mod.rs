@@ -20,13 +20,15 @@ mod read;
 mod registry;
 pub mod route;
 mod search;
+mod spelling;
 pub mod subset;
 #[cfg(test)]
 mod tests;
 pub mod url;
 mod write;
 
-pub use answer::Answer;
+pub use answer::{Answer, Stream};
+pub(crate) use bundle::heavy;
 pub use bundle::{Method, Preference, Request, Run, Running, bundle};
 pub use conditional::{delete_conditional, patch_conditional, update_conditional};
 pub use etag::{Tags, etag};
@@ -39,6 +41,7 @@ pub use read::{Held, read, vread};
 pub(crate) use registry::read_with;
 pub use search::is_general;
 pub(crate) use search::reader;
+pub use spelling::spelled;
 pub use write::{create, delete, patch, update};
 
 use remit_search::AccessPlan;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use remit_fhir::json::{self, Splice, quote, splice};
 use remit_fhir::{Document, Error, Issue, Kind, Node, Result};
 use remit_search::{IndexRows, difference, extract};
+use remit_sof::View;
 use remit_spec::TypeId;
 use remit_store::{Action, Body, Stored, Write};
 
@@ -63,6 +64,18 @@ pub(super) fn sound(cx: &Context<'_>, resource: Node<'_>, kind: Kind) -> Result<
     if faults.is_empty() { Ok(()) } else { Err(Error::with_issues(kind, faults)) }
 }
 
+/// 422 when a ViewDefinition cannot be run: a stored view is one that works. Every way to write a
+/// version passes here.
+fn sound_view(cx: &Context<'_>, ty: TypeId, resource: Node<'_>) -> Result<()> {
+    if cx.defs.name(ty) != "ViewDefinition" {
+        return Ok(());
+    }
+    match View::parse(resource, cx.defs) {
+        Ok(_) => Ok(()),
+        Err(issues) => Err(Error::with_issues(Kind::Unprocessable, issues)),
+    }
+}
+
 /// The write of a new version. `resource` lies in a compact document; `edits` are further changes of
 /// its text.
 pub(super) fn version(
@@ -73,6 +86,7 @@ pub(super) fn version(
     resource: Node<'_>,
     edits: Vec<Splice>,
 ) -> Result<Write> {
+    sound_view(cx, ty, resource)?;
     let is_as_sent = edits.is_empty();
     let body = render(resource, id, before.version + 1, edits);
     // Both with the same parameters, or the difference would not be one.

@@ -259,6 +259,7 @@ pub(super) fn answer(ty: TypeId, id: String, action: remit_store::Action, writte
         updated_us: Some(written.updated_us),
         location: (action != Action::Delete).then_some((ty, id)),
         content_type: None,
+        stream: None,
         issues: Vec::new(),
         headers: Vec::new(),
     }

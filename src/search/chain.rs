@@ -3,10 +3,15 @@
 //!
 //! Few targets are found first, under the access plan of their type, and the references to them by the
 //! index of targets. Where many meet the condition, each resource is asked for its own targets instead.
+//!
+//! A chain is evaluated inside contained resources too
+//! (<https://hl7.org/fhir/R4/search.html#contained>). Only its container refers to a contained resource,
+//! so the access plan of what refers guards it.
 
+use crate::contained::Scope;
 use crate::filter;
 use crate::parse::Context;
-use crate::part::{self, Part, Sql, integers};
+use crate::part::{self, Part, Sql};
 use crate::query::{Condition, Criterion, Test};
 use crate::registry::Parameter;
 use crate::sql::{Arg, Writer};
@@ -137,26 +142,41 @@ pub(crate) fn rids(w: &mut Writer, cx: &Sql<'_>, params: &[i32], links: &[Link])
     w.push(") ").push(&t).push(join).push("ix_reference ").push(&x).push(" on ");
     w.push(&x).push(".target = ").push(&t).push(".rid where ").push(&x).push(".tenant = ");
     w.arg(Arg::Int(cx.plan.tenant().into())).push(" and ").push(&x).push(".param");
-    integers(w, params);
+    cx.scope.params(w, params);
 }
 
 /// Writes a condition on the resource whose number is `rid`: its own references lead to such a target.
 pub(crate) fn filter(w: &mut Writer, cx: &Sql<'_>, params: &[i32], links: &[Link], rid: &str) {
+    w.push("(").list([Scope::Own, Scope::Contained], " or ", |w, scope| {
+        leads_to(w, cx, params, links, rid, scope);
+    });
+    w.push(")");
+}
+
+/// Writes that a reference leads to a target of this scope.
+fn leads_to(w: &mut Writer, cx: &Sql<'_>, params: &[i32], links: &[Link], rid: &str, scope: Scope) {
     let (x, t) = (w.alias(), w.alias());
     let target = format!("{t}.rid");
-    let join = w.dialect.join();
-    w.push("exists (select 1 from ix_reference ").push(&x).push(join).push("resource ").push(&t);
+    let (join, end) = (w.dialect.join(), w.dialect.asked());
+    w.push("exists (select 1 from ix_reference ").push(&x).push(join).push(scope.table()).push(" ").push(&t);
     w.push(" on ").push(&target).push(" = ").push(&x).push(".target where ").push(&x).push(".tenant = ");
     w.arg(Arg::Int(cx.plan.tenant().into())).push(" and ").push(&x).push(".param");
-    integers(w, params);
-    w.push(" and ").push(&x).push(".rid = ").push(rid).push(" and ").push(&t).push(".deleted = 0 and (");
+    cx.scope.params(w, params);
+    w.push(" and ").push(&x).push(".rid = ").push(rid).push(" and ");
+    if scope == Scope::Contained {
+        w.push(&x).push(".target < 0 and ");
+    }
+    w.push(&t).push(".deleted = 0 and (");
+    let inner = &cx.of(scope);
     w.list(links, " or ", |w, link| {
         w.push("(").push(&t).push(".type = ").number(cx.type_number(link.target)).push(" and ");
-        filter::condition(w, cx, &link.condition, &target, &t);
-        filter::access(w, cx, &[link.target], &target, &t);
+        filter::condition(w, inner, &link.condition, &target, &t);
+        if scope == Scope::Own {
+            filter::access(w, inner, &[link.target], &target, &t);
+        }
         w.push(")");
     });
-    w.push("))");
+    w.push(")").push(end);
 }
 
 /// Writes a select of all targets; one may come twice.
@@ -164,20 +184,45 @@ pub(crate) fn all_targets(w: &mut Writer, cx: &Sql<'_>, links: &[Link]) {
     w.list(links, " union all ", |w, link| targets(w, cx, link));
 }
 
-/// Writes a select of what meets the condition of a link: from the index when it knows, else from the
-/// resources. Index rows stand for live resources of their type, so without a plan they are enough.
+/// Writes a select of what a reference of this link may lead to, contained resources too: from the
+/// index when it knows, else from the resources.
 pub(crate) fn targets(w: &mut Writer, cx: &Sql<'_>, link: &Link) {
-    let r = w.alias();
-    let rid = format!("{r}.rid");
-    let parts: Vec<Part<'_>> = match &link.condition {
+    let parts = parts(link);
+    let is_known = !parts.is_empty() && cx.plan.is_unrestricted();
+    if is_known && !parts.iter().any(Part::is_of_all_types) {
+        return select(w, &cx.of(Scope::Both), link, &parts);
+    }
+    select(w, &cx.of(Scope::Own), link, &parts);
+    w.push(" union all ");
+    select(w, &cx.of(Scope::Contained), link, &parts);
+}
+
+/// Writes a select of the resources that meet the condition of a link; none is contained.
+pub(crate) fn sources(w: &mut Writer, cx: &Sql<'_>, link: &Link) {
+    select(w, &cx.of(Scope::Own), link, &parts(link));
+}
+
+fn parts(link: &Link) -> Vec<Part<'_>> {
+    match &link.condition {
         Condition::Criterion(criterion) => part::parts(criterion),
         _ => Vec::new(),
-    };
-    let union = |w: &mut Writer| _ = w.list(&parts, " union ", |w, part| part.rids(w, cx));
+    }
+}
+
+/// Index rows stand for live resources of their type, so without a plan they are enough.
+fn select(w: &mut Writer, cx: &Sql<'_>, link: &Link, parts: &[Part<'_>]) {
+    let r = w.alias();
+    let rid = format!("{r}.rid");
+    let table = cx.scope.table();
+    let union = |w: &mut Writer| _ = w.list(parts, " union ", |w, part| part.rids(w, cx));
     if parts.is_empty() {
-        w.push("select ").push(&rid).push(" as rid from resource ").push(&r).push(" where ").push(&r);
-        w.push(".tenant = ").arg(Arg::Int(cx.plan.tenant().into())).push(" and ").push(&r).push(".type = ");
-        w.number(cx.type_number(link.target)).push(" and ").push(&r).push(".deleted = 0 and ");
+        w.push("select ").push(&rid).push(" as rid from ").push(table).push(" ").push(&r).push(" where ");
+        w.push(&r).push(".tenant = ").arg(Arg::Int(cx.plan.tenant().into())).push(" and ").push(&r);
+        w.push(".type = ")
+            .number(cx.type_number(link.target))
+            .push(" and ")
+            .push(&r)
+            .push(".deleted = 0 and ");
         filter::condition(w, cx, &link.condition, &rid, &r);
     } else if cx.plan.is_unrestricted() && !parts.iter().any(Part::is_of_all_types) {
         w.push("select ").push(&rid).push(" as rid from (");
@@ -188,11 +233,13 @@ pub(crate) fn targets(w: &mut Writer, cx: &Sql<'_>, link: &Link) {
         w.push("select ").push(&rid).push(" as rid from (");
         union(w);
         let join = w.dialect.join();
-        w.push(") ").push(&d).push(join).push("resource ").push(&r);
+        w.push(") ").push(&d).push(join).push(table).push(" ").push(&r);
         w.push(" on ").push(&rid).push(" = ").push(&d).push(".rid where ").push(&r).push(".deleted = 0");
         if parts.iter().any(Part::is_of_all_types) {
             w.push(" and ").push(&r).push(".type = ").number(cx.type_number(link.target));
         }
     }
-    filter::access(w, cx, &[link.target], &rid, &r);
+    if cx.scope == Scope::Own {
+        filter::access(w, cx, &[link.target], &rid, &r);
+    }
 }

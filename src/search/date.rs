@@ -24,7 +24,9 @@ pub struct Value {
 /// The interval of a dateTime, date, instant, Period or Timing; `None` when there is none in it.
 pub(crate) fn interval(item: &Item<'_>) -> Option<(Micros, Micros)> {
     match item.type_name() {
-        "date" | "dateTime" | "instant" => moment(item.node),
+        "date" | "dateTime" => moment(item.node),
+        // A point in time, whatever digits it is written with.
+        "instant" => moment(item.node).map(|(low, _)| (low, low + 1)),
         "Period" => period(item.node),
         "Timing" => timing(item.node),
         _ => None,

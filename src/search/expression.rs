@@ -4,7 +4,7 @@
 use crate::extract::{Index, Item};
 use crate::registry::Extractor;
 use crate::rows::{DateRow, NumberRow, Real, StringRow, TokenRow, UriRow};
-use crate::string::fold;
+use crate::string::norm;
 use remit_fhir::date::Moment;
 use remit_fhir::{Error, Result};
 use remit_fhirpath::{self as fhirpath, Element, Environment, Expression, Mode, Options};
@@ -26,16 +26,7 @@ pub(crate) fn index(
     index: &mut Index<'_>,
 ) -> Result<()> {
     let definitions = index.definitions;
-    // No search parameter may depend on the time, or its rows would grow stale.
-    let environment = Environment::new(0);
-    let focus = fhirpath::Item::Element(Element::of(root.node, root.ty));
-    let found = expression.evaluate(focus, &environment).map_err(|e| {
-        Error::unprocessable(format!(
-            "The search parameter expression '{}' fails here: {e}.",
-            expression.text()
-        ))
-    })?;
-    for value in &found {
+    for value in &evaluate(expression, root)? {
         match value {
             fhirpath::Item::Element(Element { node: Some(node), ty: Some(ty), .. }) => {
                 extractor.index(&Item { node: *node, ty: *ty, value_set: None }, index);
@@ -51,13 +42,30 @@ pub(crate) fn index(
     Ok(())
 }
 
+/// How many values the expression gives.
+pub(crate) fn count(expression: &Expression, root: &Item<'_>) -> Result<usize> {
+    Ok(evaluate(expression, root)?.len())
+}
+
+fn evaluate<'a>(expression: &'a Expression, root: &Item<'a>) -> Result<fhirpath::Collection<'a>> {
+    // No search parameter may depend on the time, or its rows would grow stale.
+    let environment = Environment::new(0);
+    let focus = fhirpath::Item::Element(Element::of(root.node, root.ty));
+    expression.evaluate(focus, &environment).map_err(|e| {
+        Error::unprocessable(format!(
+            "The search parameter expression '{}' fails here: {e}.",
+            expression.text()
+        ))
+    })
+}
+
 fn index_text(text: &str, extractor: &Extractor, index: &mut Index<'_>) {
     let (param, rows) = (extractor.param, &mut index.rows);
     match extractor.kind {
         SearchKind::Token => rows.tokens.push(TokenRow { param, code: text.into(), system: "".into() }),
         SearchKind::Uri => rows.uris.push(UriRow { param, uri: text.into() }),
         SearchKind::String => {
-            rows.strings.push(StringRow { param, norm: fold(text).into(), exact: text.into() })
+            rows.strings.push(StringRow { param, norm: norm(text).into(), exact: text.into() })
         }
         SearchKind::Date => {
             rows.dates.extend(Moment::parse(text).map(|m| DateRow { param, low: m.low, high: m.high }));

@@ -1,6 +1,7 @@
 //! Conditions on a resource as SQL: the criteria that do not drive a statement, and the access plan.
 
 use crate::access::{Access, AccessPlan};
+use crate::contained::Scope;
 use crate::part::{self, Sql, integers};
 use crate::query::{Condition, Criterion, Test};
 use crate::sql::{Arg, Writer};
@@ -67,6 +68,16 @@ pub(crate) fn needs_resource(condition: &Condition) -> bool {
 pub(crate) fn access(w: &mut Writer, cx: &Sql<'_>, types: &[TypeId], rid: &str, r: &str) {
     let plan = cx.plan;
     if plan.is_unrestricted() {
+        return;
+    }
+    if cx.scope == Scope::Contained {
+        // What may be seen of a container may be seen of all that it holds.
+        let h = w.alias();
+        let rid = format!("{h}.rid");
+        w.push(" and exists (select 1 from resource ").push(&h).push(" where ").push(&rid).push(" = ");
+        w.push(r).push(".container");
+        access(w, &cx.of(Scope::Own), &[], &rid, &h);
+        w.push(")");
         return;
     }
     let types = &*cx.registry.or_all(types);

@@ -10,7 +10,7 @@ use crate::query::{Condition, Criterion, Present, Test};
 use crate::registry::Parameter;
 use crate::string::{self, Place};
 use crate::token::Piece;
-use crate::{codes, composite, date, has, number, position, quantity, reference, token};
+use crate::{codes, composite, date, has, number, position, quantity, reference};
 use grammar::{Filter, Operator, Path};
 use remit_fhir::{Error, IssueType, Result};
 use remit_spec::{SearchKind, TypeId};
@@ -133,7 +133,9 @@ fn of_kind(
         (SearchKind::String, _) if let Some(place) = place => {
             unless_equal(Test::String(vec![string::parse(text, place)?]))
         }
-        (SearchKind::Token, Equal | NotEqual) => unless_equal(Test::Token(vec![token::parse(text)?])),
+        (SearchKind::Token, Equal | NotEqual) => {
+            unless_equal(Test::Token(parse::tokens(found, std::iter::once(text), context)?))
+        }
         (SearchKind::Token, _) if let Some(place) = place => Test::CodePiece(vec![Piece::new(place, text)]),
         (SearchKind::Token, Subsumes | SubsumedBy | In) => Test::Codes(sets(found, test, context)?),
         (SearchKind::Uri, Equal | NotEqual) => unless_equal(Test::Uri(vec![text.into()])),

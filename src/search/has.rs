@@ -5,6 +5,7 @@
 //! source. A common one is asked of each resource in turn: one of those that point to it must meet it.
 
 use crate::chain::{self, Link};
+use crate::contained::Scope;
 use crate::filter;
 use crate::parse::{self, Context};
 use crate::part::{Sql, integers};
@@ -98,15 +99,28 @@ pub(crate) fn list(types: &[TypeId], name: &str, value: &str, context: &Context<
 
 /// Writes a select of the resources that are pointed to by what meets the condition.
 pub(crate) fn rids(w: &mut Writer, cx: &Sql<'_>, params: &[i32], has: &Has) {
+    match cx.scope {
+        Scope::Both => {
+            w.list([Scope::Own, Scope::Contained], " union all ", |w, scope| {
+                pointed_to(w, &cx.of(scope), params, has);
+            });
+        }
+        _ => pointed_to(w, cx, params, has),
+    }
+}
+
+/// What points is never contained; what it points to is of the scope.
+fn pointed_to(w: &mut Writer, cx: &Sql<'_>, params: &[i32], has: &Has) {
     let (x, s) = (w.alias(), w.alias());
     let join = w.dialect.join();
     w.push("select ").push(&x).push(".target as rid from (");
-    chain::targets(w, cx, &has.source);
+    chain::sources(w, cx, &has.source);
     w.push(") ").push(&s).push(join).push("ix_reference ").push(&x).push(" on ");
     w.push(&x).push(".rid = ").push(&s).push(".rid");
     // What is pointed to may be of another type, deleted, or never have been there.
     let t = w.alias();
-    w.push(join).push("resource ").push(&t).push(" on ").push(&t).push(".rid = ").push(&x).push(".target");
+    w.push(join).push(cx.scope.table()).push(" ").push(&t).push(" on ").push(&t).push(".rid = ");
+    w.push(&x).push(".target");
     w.push(" and ").push(&t).push(".deleted = 0");
     if !has.types.is_empty() {
         w.push(" and ").push(&t).push(".type");
@@ -120,6 +134,7 @@ pub(crate) fn rids(w: &mut Writer, cx: &Sql<'_>, params: &[i32], has: &Has) {
 
 /// Writes a condition on the resource whose number is `rid`.
 pub(crate) fn filter(w: &mut Writer, cx: &Sql<'_>, params: &[i32], has: &Has, rid: &str) {
+    let cx = &cx.of(Scope::Own);
     let (x, s) = (w.alias(), w.alias());
     let source = format!("{x}.rid");
     let link = &has.source;
@@ -138,5 +153,6 @@ pub(crate) fn filter(w: &mut Writer, cx: &Sql<'_>, params: &[i32], has: &Has, ri
     if reads {
         filter::access(w, cx, &[link.target], &source, &s);
     }
-    w.push(")");
+    let end = w.dialect.asked();
+    w.push(end);
 }

@@ -5,6 +5,7 @@
 //! page is a statement, [`including`]. Both kinds are then read under the access plan.
 
 use crate::access::AccessPlan;
+use crate::contained::Scope;
 use crate::filter;
 use crate::parse::Context;
 use crate::part::{Sql, integers};
@@ -83,6 +84,13 @@ pub(crate) fn parse(name: &str, value: &str, context: &Context<'_>) -> Result<In
     Ok(Include { way, iterate, source: Some(source), params, target })
 }
 
+impl Include {
+    /// Whether references of the parameter with this number are followed.
+    pub fn follows(&self, param: i32) -> bool {
+        self.params.as_ref().is_none_or(|params| params.iter().any(|(p, _)| *p == param))
+    }
+}
+
 /// What an `_include` makes of one resource: the references to follow, each once.
 pub fn included(include: &Include, ty: TypeId, rows: &IndexRows) -> Vec<(TypeId, Box<str>)> {
     if include.way != Way::Forward || include.source.is_some_and(|source| source != ty) {
@@ -114,18 +122,21 @@ pub fn by_id(
     if targets.is_empty() {
         select(&mut w);
         w.push("1 = 0");
+        live(&mut w, plan, registry, &types);
     } else {
         // Type and id find each resource in one step of the index, whichever were met before.
-        columns(&mut w);
-        let cx = Sql { plan, registry };
-        w.push(" from (values ");
-        w.list(targets, ", ", |w, (ty, id)| {
-            w.push("(").number(cx.type_number(*ty)).push(", ").arg(Arg::Text(id.to_string())).push(")");
+        let cx = Sql { plan, registry, scope: Scope::Own };
+        w.list(&types, " union all ", |w, only| {
+            let ids = targets.iter().filter(|(ty, _)| ty == only).map(|(_, id)| id.clone());
+            columns(w);
+            w.push(" from ");
+            let id = w.table(ids.collect(), "k");
+            let join = w.dialect.join();
+            w.push(join).push("resource r on r.type = ").number(cx.type_number(*only));
+            w.push(" and r.id = ").push(&id).push(" where 1 = 1");
+            live(w, plan, registry, std::slice::from_ref(only));
         });
-        let join = w.dialect.join();
-        w.push(") k").push(join).push("resource r on r.type = k.column1 and r.id = k.column2 where 1 = 1");
     }
-    live(&mut w, plan, registry, &types);
     w.finish()
 }
 
@@ -181,7 +192,7 @@ fn select(w: &mut Writer) {
 }
 
 fn live(w: &mut Writer, plan: &AccessPlan, registry: &Registry, types: &[TypeId]) {
-    let cx = Sql { plan, registry };
+    let cx = Sql { plan, registry, scope: Scope::Own };
     w.push(" and r.tenant = ")
         .arg(Arg::Int(plan.tenant().into()))
         .push(" and r.deleted = 0 and r.version > 0");

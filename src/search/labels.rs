@@ -2,6 +2,7 @@
 //! (<https://hl7.org/fhir/R4/resource-operation-meta.html>), from the index alone.
 
 use crate::access::AccessPlan;
+use crate::contained::Scope;
 use crate::filter;
 use crate::part::{Sql, integers};
 use crate::registry::Registry;
@@ -24,7 +25,7 @@ pub fn labels(
     let is_token = found.first()?.definition.kind == SearchKind::Token;
     let params: Vec<i32> = found.iter().map(|p| p.number).collect();
     let mut w = Writer::new(dialect);
-    let cx = Sql { plan, registry };
+    let cx = Sql { plan, registry, scope: Scope::Own };
     match (is_token, plan.is_unrestricted()) {
         (false, true) => distinct_uris(&mut w, &cx, &params),
         (is_token, _) => distinct(&mut w, &cx, &params, is_token, types),
@@ -55,6 +56,10 @@ fn distinct(w: &mut Writer, cx: &Sql<'_>, params: &[i32], is_token: bool, types:
     }
     w.push(" where x.tenant = ").arg(Arg::Int(cx.plan.tenant().into())).push(" and x.param");
     integers(w, params);
+    if is_token {
+        // A system alone is no label.
+        w.push(" and x.code > ''");
+    }
     if is_restricted {
         w.push(" and r.deleted = 0");
         filter::access(w, cx, types, "r.rid", "r");

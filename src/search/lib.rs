@@ -9,6 +9,7 @@ mod chain;
 mod codes;
 mod compartment;
 mod composite;
+mod contained;
 mod cursor;
 mod custom;
 mod date;
@@ -49,9 +50,10 @@ pub use access::{Access, AccessPlan};
 pub use chain::{Link, MAX_CHAIN};
 pub use codes::{Set, Value as CodeSets, has_open_sets, open_sets};
 pub use compartment::{Owned, care_dates, owned};
+pub use contained::{CONTAINED, Contained, ContainedType, contained_number, container_of};
 pub use cursor::{Key, MAX_CURSOR_LENGTH, Side, parse as read_cursor, render as cursor};
 pub use custom::{Change, Custom, Row as CustomRow, State, changes};
-pub use extract::extract;
+pub use extract::{extract, references, values};
 pub use has::Has;
 pub use include::{Include, MAX_INCLUDES, Way, by_id, included, including};
 pub use labels::labels;
@@ -61,8 +63,8 @@ pub use parse::{CURSOR_PARAMETER, Context, Handling, Limits, Parsed, condition, 
 pub use query::{Condition, Criterion, Direction, Query, SortBy, SortKey, Summary, Test, Total};
 pub use registry::{Parameter, Registry};
 pub use rows::{
-    CompositeRow, DateRow, IndexRows, NumberRow, PositionRow, QuantityRow, Real, ReferenceRow, StringRow,
-    TextRow, TokenRow, UriRow, difference,
+    CompositeRow, ContainedRow, DateRow, IndexRows, InnerRow, NumberRow, PositionRow, QuantityRow, Real,
+    ReferenceRow, StringRow, TextRow, TokenRow, UriRow, difference,
 };
 pub use sql::{Arg, Dialect, Statement};
 pub use string::fold;

@@ -149,10 +149,16 @@ impl Resource<'_> {
                 let url =
                     |uri: &str| values.iter().any(|v| matches!(v, reference::Value::Url(u) if **u == *uri));
                 rows.references.iter().any(|row| of(row.param) && !is(row.ty, &row.id))
+                    || rows.inner.iter().any(|row| of(row.param))
                     || rows.uris.iter().any(|row| of(row.param) && !url(&row.uri))
             }
             _ => false,
         }
+    }
+
+    fn has_token_or_text(&self, params: &[i32]) -> bool {
+        self.rows.tokens.iter().any(|row| params.contains(&row.param))
+            || self.rows.texts.iter().any(|row| params.contains(&row.param))
     }
 
     fn has_any(&self, params: &[i32], present: Present) -> bool {
@@ -161,12 +167,16 @@ impl Resource<'_> {
         match present.kind {
             SearchKind::Reference => {
                 let only = present.target;
-                rows.references.iter().any(|row| of(row.param) && only.is_none_or(|ty| ty == row.ty))
+                let says = |uri: &str| only.is_some_and(|ty| uri.contains(&reference::step(ty)));
+                rows.uris.iter().any(|row| of(row.param) && says(&row.uri))
+                    || rows.references.iter().any(|row| of(row.param) && only.is_none_or(|ty| ty == row.ty))
+                    || rows.inner.iter().any(|row| {
+                        of(row.param) && only.is_none_or(|ty| rows.type_inside(row.place) == Some(ty))
+                    })
                     || only.is_none()
-                        && (rows.uris.iter().any(|row| of(row.param))
-                            || rows.tokens.iter().any(|row| of(row.param)))
+                        && (rows.uris.iter().any(|row| of(row.param)) || self.has_token_or_text(params))
             }
-            SearchKind::Token => rows.tokens.iter().any(|row| of(row.param)),
+            SearchKind::Token => self.has_token_or_text(params),
             SearchKind::Uri => rows.uris.iter().any(|row| of(row.param)),
             SearchKind::String => rows.strings.iter().any(|row| of(row.param)),
             SearchKind::Date => rows.dates.iter().any(|row| of(row.param)),

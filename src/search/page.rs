@@ -10,15 +10,24 @@
 //!
 //! Index rows stand for live resources only, so an index alone can count.
 
+mod count;
+mod driver;
+
 use crate::access::AccessPlan;
 use crate::chain;
+use crate::contained::{Contained, ContainedType, Scope};
 use crate::filter;
-use crate::part::{Part, Rows, Sql, integers, parts};
+use crate::part::{Part, Rows, Sql, integers};
 use crate::query::{Condition, Criterion, Query, Test};
 use crate::registry::Registry;
 use crate::sort;
 use crate::sql::{Arg, Dialect, Statement, Writer};
 use remit_spec::TypeId;
+
+pub use count::count;
+pub use driver::probes;
+
+use driver::{Driver, Wanted, drive};
 
 /// Rows that a probe counts at most. A criterion with more is dense: sorting its matches would cost
 /// more than walking resources until a page is full.
@@ -69,178 +78,6 @@ impl Probe {
     }
 }
 
-/// Where a statement starts from.
-enum Driver<'q> {
-    /// The resources themselves.
-    Resources,
-    /// Walks that each give resources newest first, of the criterion at this place.
-    Walks(usize, Vec<Part<'q>>),
-    /// A walk for each target of the chain at this place.
-    Fan(usize, Vec<Part<'q>>),
-    /// All matches of the criterion at this place.
-    Collected(usize, Vec<Part<'q>>),
-}
-
-impl Driver<'_> {
-    fn place(&self) -> Option<usize> {
-        match self {
-            Driver::Resources => None,
-            Driver::Walks(place, _) | Driver::Fan(place, _) | Driver::Collected(place, _) => Some(*place),
-        }
-    }
-}
-
-/// How few matches a criterion promises before anything is counted; least is best. `None` never drives.
-fn rank(criterion: &Criterion) -> Option<u8> {
-    Some(match &criterion.test {
-        Test::Reference(values) if values.len() == 1 => 1,
-        Test::Owned(_) => 1,
-        Test::Uri(_) | Test::Reference(_) => 2,
-        Test::Composite(_) => 3,
-        Test::Token(values) if values.len() == 1 => 4,
-        Test::Words(_) => 4,
-        Test::Token(_) => 5,
-        Test::Below(_) | Test::CodePiece(_) | Test::UriPiece(_) | Test::Text(_) => 6,
-        Test::Codes(value) if value.codes.is_some() => match value.is_few() {
-            true => 5,
-            false => 7,
-        },
-        Test::Chain(_) => 6,
-        Test::Has(_) => 7,
-        Test::String(_) | Test::Date(_) | Test::Number(_) | Test::Quantity(_) | Test::Near(_) => 9,
-        Test::Id(_)
-        | Test::Updated(_)
-        | Test::Type(_)
-        | Test::Present(_)
-        | Test::Unlike(_)
-        | Test::Codes(_) => return None,
-    })
-}
-
-/// From this rank on, nothing tells how many matches there are but a count.
-const UNCERTAIN: u8 = 4;
-
-/// A condition from which a statement may start: one criterion or several of which one must hold.
-struct Candidate<'q> {
-    place: usize,
-    criteria: Vec<&'q Criterion>,
-    rank: u8,
-}
-
-impl<'q> Candidate<'q> {
-    fn parts(&self) -> Vec<Part<'q>> {
-        self.criteria.iter().flat_map(|criterion| parts(criterion)).collect()
-    }
-
-    fn is_chain(&self) -> bool {
-        self.criteria.iter().all(|criterion| matches!(criterion.test, Test::Chain(_)))
-    }
-
-    /// Up to how many rows are counted; so many or more are many.
-    fn cap(&self) -> i64 {
-        let has = self.criteria.iter().any(|criterion| matches!(criterion.test, Test::Has(_)));
-        let is_wide = self.criteria.iter().any(|criterion| criterion.params.len() > MAX_WALKS);
-        match (is_wide, has) {
-            (true, _) => WIDE_CAP,
-            (_, true) => SOURCE_CAP,
-            _ => PROBE_CAP,
-        }
-    }
-}
-
-fn candidates(query: &Query) -> impl Iterator<Item = Candidate<'_>> {
-    query.criteria.iter().enumerate().filter_map(|(place, condition)| {
-        let criteria = alternatives(condition)?;
-        let ranks: Option<Vec<u8>> = criteria.iter().map(|criterion| rank(criterion)).collect();
-        Some(Candidate { place, criteria, rank: ranks?.into_iter().max()? })
-    })
-}
-
-/// The criteria of which one must hold, when that is all that the condition asks.
-fn alternatives(condition: &Condition) -> Option<Vec<&Criterion>> {
-    match condition {
-        Condition::Criterion(criterion) => Some(vec![criterion]),
-        Condition::All(all) => match &all[..] {
-            [only] => alternatives(only),
-            _ => None,
-        },
-        Condition::Any(any) => {
-            let all: Option<Vec<_>> = any.iter().map(alternatives).collect();
-            all.map(|all| all.into_iter().flatten().collect())
-        }
-        Condition::Not(_) => None,
-    }
-}
-
-/// The counts that would help to choose where to start. `None` when there is nothing to choose: an
-/// id is given, a criterion that is rare by its kind drives, or there is one walk alone.
-pub fn probes(query: &Query, plan: &AccessPlan, registry: &Registry, dialect: Dialect) -> Option<Probe> {
-    let has_id =
-        query.criteria.iter().any(|c| matches!(c, Condition::Criterion(Criterion { test: Test::Id(_), .. })));
-    let all: Vec<_> = candidates(query).collect();
-    let best = all.iter().map(|candidate| candidate.rank).min()?;
-    let one_walk = all.len() == 1 && best <= 5 && query.sort.is_empty();
-    let is_sure = best < UNCERTAIN && query.sort.is_empty();
-    if has_id || is_sure || one_walk {
-        return None;
-    }
-    let cx = Sql { plan, registry };
-    let mut w = Writer::new(dialect);
-    w.push("select ");
-    w.list(&all, ", ", |w, candidate| {
-        let parts = candidate.parts();
-        w.push("(select count(*) from (");
-        w.list(&parts, " union all ", |w, part| part.counted(w, &cx));
-        if parts.is_empty() {
-            w.push("select 1 where 1 = 0");
-        }
-        let alias = w.alias();
-        w.push(" limit ").number(candidate.cap()).push(") ").push(&alias).push(")");
-    });
-    let sort: Vec<_> = sort::counted(query).collect();
-    for (_, key) in &sort {
-        w.push(", ");
-        sort::count(&mut w, &cx, key);
-    }
-    Some(Probe {
-        statement: w.finish(),
-        criteria: all.iter().map(|candidate| candidate.place).collect(),
-        sort: sort.iter().map(|(place, _)| *place).collect(),
-    })
-}
-
-/// What a statement is to give.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// The first matches in order.
-    Page,
-    /// Their number.
-    Count,
-}
-
-/// Chooses the driver: the criterion with the fewest rows, or by rank where nothing is counted.
-fn drive<'q>(query: &'q Query, densities: &Densities, wanted: Wanted) -> Driver<'q> {
-    let count = |place: usize| densities.criteria.get(place).copied().flatten();
-    let cost = |candidate: &Candidate<'_>| {
-        let weight = if candidate.is_chain() { FAN_WEIGHT } else { 1 };
-        count(candidate.place).map_or(PROBE_CAP, |n| n * weight)
-    };
-    let best = candidates(query).min_by_key(|candidate| (cost(candidate), candidate.rank));
-    let Some(best) = best else { return Driver::Resources };
-    let (place, parts) = (best.place, best.parts());
-    let walks: Option<Vec<Vec<Part<'q>>>> = parts.iter().map(Part::walks).collect();
-    let walks: Option<Vec<Part<'q>>> = walks.map(|w| w.into_iter().flatten().collect());
-    let is_dense = count(place).is_some_and(|n| n >= best.cap());
-    let is_fan = best.is_chain() && query.sort.is_empty();
-    match walks {
-        _ if parts.is_empty() => Driver::Resources,
-        Some(walks) if walks.len() <= MAX_WALKS && query.sort.is_empty() => Driver::Walks(place, walks),
-        _ if is_dense && sort::has_walk(query) && wanted == Wanted::Page => Driver::Resources,
-        _ if is_fan => Driver::Fan(place, parts),
-        _ => Driver::Collected(place, parts),
-    }
-}
-
 /// The statement of one page. Columns: `rid`, `type`, `id`, `version`, `updated_us`, the body as JSON
 /// text, then one for each sort key. It gives one row more than the page holds when there is a next
 /// page; [`crate::cursor()`] of the sort keys and `rid` of the page's last row starts it. A page before its
@@ -252,14 +89,16 @@ pub fn page(
     dialect: Dialect,
     densities: &Densities,
 ) -> Statement {
-    let page = Page { query, cx: Sql { plan, registry } };
+    let page = Page { query, cx: Sql { plan, registry, scope: scope(query) } };
     let mut w = Writer::new(dialect);
     match drive(query, densities, Wanted::Page) {
         Driver::Walks(place, walks) => match &walks[..] {
-            [walk] => page.one_walk(&mut w, place, walk),
+            // PostgreSQL groups by the key of a table, but not by that of a view.
+            [walk] if page.cx.scope == Scope::Own || walk.is_unique() => page.one_walk(&mut w, place, walk),
             walks => page.merged(&mut w, walks.iter().map(|walk| Arm::Walk(place, walk))),
         },
         Driver::Fan(place, parts) => page.merged(&mut w, parts.iter().map(|part| Arm::Fan(place, part))),
+        driver if page.is_by_container() => page.sorted(&mut w, &driver, &densities.sort),
         driver if driver.place().is_none() && page.is_walked_by_type() => {
             page.merged(&mut w, page.types().into_iter().map(Arm::Type));
         }
@@ -274,6 +113,12 @@ enum Arm<'p, 'q> {
     Walk(usize, &'p Part<'q>),
     Fan(usize, &'p Part<'q>),
     Type(i64),
+}
+
+/// Whose rows a query is about. Of a query for both a statement finds the contained resources; the same
+/// query for those that are not contained finds the rest.
+fn scope(query: &Query) -> Scope {
+    if query.contained == Contained::No { Scope::Own } else { Scope::Contained }
 }
 
 struct Page<'a> {
@@ -308,7 +153,22 @@ impl Page<'_> {
 
     fn columns(&self, w: &mut Writer) {
         let body = w.dialect.body();
-        w.push("select r.rid, r.type, r.id, r.version, r.updated_us, ").push(body);
+        // Of a contained resource its number, and the rest of its container.
+        w.push(match self.cx.scope {
+            Scope::Contained => "select r.rid, r.container_type, r.container_id, r.version, r.updated_us, ",
+            _ => "select r.rid, r.type, r.id, r.version, r.updated_us, ",
+        });
+        w.push(body);
+    }
+
+    fn table(&self) -> &'static str {
+        self.cx.scope.table()
+    }
+
+    /// Whether containers are sorted, of which each comes once.
+    fn is_by_container(&self) -> bool {
+        let is_container = self.query.contained_type == ContainedType::Container;
+        self.cx.scope == Scope::Contained && is_container && !self.query.sort.is_empty()
     }
 
     /// Writes ` and …` for every criterion but the one that drives, and for the access plan.
@@ -320,6 +180,26 @@ impl Page<'_> {
             }
         }
         filter::access(w, &self.cx, &self.query.types, rid, "r");
+        if self.query.contained == Contained::Both && self.query.contained_type == ContainedType::Container {
+            self.is_no_match_itself(w);
+        }
+    }
+
+    /// Writes that the container is not found for its own sake.
+    fn is_no_match_itself(&self, w: &mut Writer) {
+        let o = w.alias();
+        let rid = format!("{o}.rid");
+        w.push(" and not exists (select 1 from resource ").push(&o).push(" where ").push(&rid);
+        w.push(" = r.container");
+        if !self.query.types.is_empty() {
+            w.push(" and ").push(&o).push(".type");
+            integers(w, &self.types().into_iter().map(|number| number as i32).collect::<Vec<_>>());
+        }
+        for condition in &self.query.criteria {
+            w.push(" and ");
+            filter::condition(w, &self.cx.of(Scope::Own), condition, &rid, &o);
+        }
+        w.push(")");
     }
 
     /// Writes ` and rid < …` when this is not the first page of a newest-first search.
@@ -345,7 +225,8 @@ impl Page<'_> {
             integers(w, &numbers);
         } else if let Some(ids) = ids {
             // An id is kept with its type.
-            w.push(" and r.rid in (select i.rid from resource i where i.tenant = ").arg(tenant());
+            w.push(" and r.rid in (select i.rid from ").push(self.table()).push(" i where i.tenant = ");
+            w.arg(tenant());
             w.push(" and i.type");
             integers(w, &numbers);
             w.push(" and i.id in (").list(ids, ", ", |w, id| _ = w.arg(Arg::Text(id.to_string()))).push("))");
@@ -357,7 +238,14 @@ impl Page<'_> {
     /// One index walk joined with its resources; no sort.
     fn one_walk(&self, w: &mut Writer, place: usize, walk: &Part<'_>) {
         self.columns(w);
+        if w.dialect == Dialect::Sqlite {
+            return self.walk(w, place, walk);
+        }
+        // PostgreSQL would make text of every body before it cuts.
+        w.push(" from (select r.rid as rid");
         self.walk(w, place, walk);
+        w.push(") p join ").push(self.table()).push(" r on r.rid = p.rid");
+        self.newest(w, "p.rid");
     }
 
     /// Writes the walk from `from` on.
@@ -365,8 +253,8 @@ impl Page<'_> {
         let join = w.dialect.join();
         let rid = format!("d{}", walk.rid(w.dialect));
         w.push(" from ").push(walk.table()).push(" d").push(join);
-        w.push("resource r on r.rid = ").push(&rid).push(" where ");
-        walk.sql(w, self.cx.plan.tenant(), "d");
+        w.push(self.table()).push(" r on r.rid = ").push(&rid).push(" where ");
+        walk.sql(w, &self.cx, "d");
         self.after(w, &rid);
         w.push(" and r.deleted = 0");
         self.of_types(w, walk);
@@ -384,7 +272,14 @@ impl Page<'_> {
         self.columns(w);
         sort::column_keys(w, self.query);
         // Cut first: bodies are read for a page only.
-        w.push(" from (select r.rid as rid from resource r where r.rid in (");
+        let from = match w.dialect {
+            Dialect::Sqlite => [" from (select r.rid as rid from ", self.table(), " r where r.rid in ("],
+            // Here the list itself must lead.
+            Dialect::Postgres => [" from (select r.rid as rid from (select distinct a.rid from (", "", ""],
+        };
+        for text in from {
+            w.push(text);
+        }
         w.list(arms, " union ", |w, arm| {
             if let Arm::Fan(place, part) = arm {
                 return self.fan(w, place, part);
@@ -395,8 +290,11 @@ impl Page<'_> {
                 Arm::Fan(..) => {}
                 Arm::Walk(place, walk) => self.walk(w, place, walk),
                 Arm::Type(number) => {
-                    w.push(" from resource r where r.tenant = ").arg(Arg::Int(self.cx.plan.tenant().into()));
-                    w.push(" and r.type = ").number(number).push(" and r.deleted = 0");
+                    w.push(" from ").push(self.table()).push(" r where r.tenant = ");
+                    w.arg(Arg::Int(self.cx.plan.tenant().into()))
+                        .push(" and r.type = ")
+                        .number(number)
+                        .push(" and r.deleted = 0");
                     self.after(w, "r.rid");
                     sort::after_columns(w, self.query);
                     self.filters(w, None, "r.rid");
@@ -406,11 +304,16 @@ impl Page<'_> {
             }
             w.push(") ").push(&alias);
         });
-        w.push(")");
+        match w.dialect {
+            Dialect::Sqlite => _ = w.push(")"),
+            Dialect::Postgres => {
+                _ = w.push(") a) u join ").push(self.table()).push(" r on r.rid = u.rid");
+            }
+        }
         sort::order_by_columns(w, self.query);
         self.limit(w);
         let join = w.dialect.join();
-        w.push(") p").push(join).push("resource r on r.rid = p.rid");
+        w.push(") p").push(join).push(self.table()).push(" r on r.rid = p.rid");
         sort::order_by_columns(w, self.query);
     }
 
@@ -424,7 +327,7 @@ impl Page<'_> {
         let tenant = Arg::Int(self.cx.plan.tenant().into());
         let target = |w: &mut Writer, alias: &str| {
             w.push(alias).push(".tenant = ").arg(tenant.clone()).push(" and ").push(alias).push(".param");
-            integers(w, part.params);
+            self.cx.scope.params(w, part.params);
             w.push(" and ").push(alias).push(".target = ").push(&t).push(".rid");
         };
         if w.dialect == Dialect::Postgres {
@@ -436,7 +339,7 @@ impl Page<'_> {
             w.push(" and ").push(&x).push(".rid in (select d.rid");
         }
         let join = w.dialect.join();
-        w.push(" from ix_reference d").push(join).push("resource r on r.rid = d.rid where ");
+        w.push(" from ix_reference d").push(join).push(self.table()).push(" r on r.rid = d.rid where ");
         target(w, "d");
         self.after(w, "d.rid");
         w.push(" and r.deleted = 0");
@@ -453,7 +356,7 @@ impl Page<'_> {
     fn resources(&self, w: &mut Writer) {
         self.columns(w);
         sort::column_keys(w, self.query);
-        w.push(" from resource r where ");
+        w.push(" from ").push(self.table()).push(" r where ");
         self.live(w);
         self.after(w, "r.rid");
         sort::after_columns(w, self.query);
@@ -470,18 +373,25 @@ impl Page<'_> {
         for n in 1..=keys {
             w.push(", p.k").number(n as i64);
         }
-        w.push(" from (select s.*");
-        w.push(" from (select r.rid as rid");
+        w.push(" from (select s.* from (");
+        if self.is_by_container() {
+            // The first match of each container stands for it.
+            w.push("select s.*, row_number() over (partition by s.container");
+            sort::order_of_all(w, self.query, "s");
+            w.push(") as place from (");
+        }
+        w.push("select r.rid as rid");
         sort::keys(w, &self.cx, self.query, variety);
+        w.push(if self.is_by_container() { ", r.container as container" } else { "" });
         self.from(w, driver, variety);
         self.after(w, "r.rid");
         self.filters(w, driver.place(), "r.rid");
-        w.push(") s");
+        w.push(if self.is_by_container() { ") s) s where s.place = 1" } else { ") s where 1 = 1" });
         sort::after(w, self.query, "s");
         sort::order_by(w, self.query, "s");
         self.limit(w);
         let join = w.dialect.join();
-        w.push(") p").push(join).push("resource r on r.rid = p.rid");
+        w.push(") p").push(join).push(self.table()).push(" r on r.rid = p.rid");
         sort::order_by(w, self.query, "p");
     }
 
@@ -489,11 +399,11 @@ impl Page<'_> {
     fn from(&self, w: &mut Writer, driver: &Driver<'_>, variety: &sort::Variety) {
         let join = w.dialect.join();
         match driver {
-            Driver::Resources => w.push(" from resource r"),
+            Driver::Resources => w.push(" from ").push(self.table()).push(" r"),
             Driver::Walks(_, parts) | Driver::Fan(_, parts) | Driver::Collected(_, parts) => {
                 w.push(" from (");
                 self.collected(w, parts);
-                w.push(") d").push(join).push("resource r on r.rid = d.rid")
+                w.push(") d").push(join).push(self.table()).push(" r on r.rid = d.rid")
             }
         };
         sort::joins(w, &self.cx, self.query, variety);
@@ -527,61 +437,5 @@ impl Page<'_> {
         } else {
             w.list(parts, " union ", |w, part| part.rids(w, &self.cx));
         }
-    }
-}
-
-/// The statement that counts the matches: one row with one integer.
-pub fn count(
-    query: &Query,
-    plan: &AccessPlan,
-    registry: &Registry,
-    dialect: Dialect,
-    densities: &Densities,
-) -> Statement {
-    let page = Page { query, cx: Sql { plan, registry } };
-    let mut w = Writer::new(dialect);
-    let driver = drive(query, densities, Wanted::Count);
-    let (Driver::Walks(place, parts) | Driver::Fan(place, parts) | Driver::Collected(place, parts)) = &driver
-    else {
-        w.push("select count(*) from resource r where ");
-        page.live(&mut w);
-        page.filters(&mut w, None, "r.rid");
-        return w.finish();
-    };
-    let others = query.criteria.iter().enumerate().filter(|(n, _)| n != place);
-    let needs_resource = parts.iter().any(Part::is_of_all_types)
-        || !plan.is_unrestricted()
-        || others.into_iter().any(|(_, c)| filter::needs_resource(c));
-    match &parts[..] {
-        [part] if part.is_unique() => {
-            w.push("select count(*) from ").push(part.table()).push(" d");
-            page.count_where(&mut w, *place, needs_resource, Some(part));
-        }
-        parts => {
-            w.push("select count(*) from (");
-            page.collected(&mut w, parts);
-            w.push(") d");
-            page.count_where(&mut w, *place, needs_resource, None);
-        }
-    }
-    w.finish()
-}
-
-impl Page<'_> {
-    fn count_where(&self, w: &mut Writer, place: usize, needs_resource: bool, part: Option<&Part<'_>>) {
-        let rid = format!("d{}", part.map_or(".rid", |part| part.rid(w.dialect)));
-        if needs_resource {
-            let join = w.dialect.join();
-            w.push(join).push("resource r on r.rid = ").push(&rid);
-        }
-        w.push(" where ");
-        match part {
-            Some(part) => part.sql(w, self.cx.plan.tenant(), "d"),
-            None => _ = w.push("1 = 1"),
-        }
-        if let Some(part) = part {
-            self.of_types(w, part);
-        }
-        self.filters(w, Some(place), &rid);
     }
 }

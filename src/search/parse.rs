@@ -15,7 +15,7 @@ use remit_fhir::{Error, Issue, IssueType, Result, is_id};
 use remit_spec::TypeId;
 
 use test::test;
-pub(crate) use test::{of_type, targets};
+pub(crate) use test::{of_type, targets, tokens};
 
 /// The parameter that carries the place where a page starts. Only links of the server have it.
 pub const CURSOR_PARAMETER: &str = "_cursor";

@@ -2,6 +2,7 @@
 
 use crate::access::AccessPlan;
 use crate::chain::{self, Link};
+use crate::contained::Scope;
 use crate::has::{self, Has};
 use crate::query::{Criterion, Present, Test};
 use crate::sql::{Arg, Dialect, Writer};
@@ -44,6 +45,8 @@ pub(crate) enum Rows<'q> {
     Any(&'static str),
     /// Any reference to a type.
     AnyTarget(TypeId),
+    /// Any URL elsewhere that says this type.
+    AnyUrl(TypeId),
     /// Rows of the same table that do not match.
     Unlike(Box<Rows<'q>>),
     /// References to what meets a condition.
@@ -144,11 +147,11 @@ fn unlike(test: &Test) -> Vec<Rows<'_>> {
 
 fn any(present: Present) -> Vec<Rows<'static>> {
     match (present.kind, present.target) {
-        (SearchKind::Reference, Some(ty)) => vec![Rows::AnyTarget(ty)],
+        (SearchKind::Reference, Some(ty)) => vec![Rows::AnyTarget(ty), Rows::AnyUrl(ty)],
         (SearchKind::Reference, None) => {
-            vec![Rows::Any("ix_reference"), Rows::Any("ix_uri"), Rows::Any("ix_token")]
+            ["ix_reference", "ix_uri", "ix_token", "ix_text"].map(Rows::Any).to_vec()
         }
-        (SearchKind::Token, _) => vec![Rows::Any("ix_token")],
+        (SearchKind::Token, _) => ["ix_token", "ix_text"].map(Rows::Any).to_vec(),
         (SearchKind::Uri, _) => vec![Rows::Any("ix_uri")],
         (SearchKind::String, _) => vec![Rows::Any("ix_string")],
         (SearchKind::Date, _) => vec![Rows::Any("ix_date")],
@@ -165,7 +168,7 @@ impl<'q> Rows<'q> {
             Rows::Tokens(..) | Rows::Codes(..) | Rows::System(_) => "ix_token",
             Rows::Texts(_) => "ix_text",
             Rows::Targets(_) | Rows::AnyTarget(_) | Rows::Chain(_) | Rows::Has(_) => "ix_reference",
-            Rows::Uris(_) | Rows::Below(_) => "ix_uri",
+            Rows::Uris(_) | Rows::Below(_) | Rows::AnyUrl(_) => "ix_uri",
             Rows::Strings(_) => "ix_string",
             Rows::Dates(_) => "ix_date",
             Rows::Numbers(_) => "ix_number",
@@ -193,10 +196,10 @@ impl<'q> Part<'q> {
     /// kept by value, so without a value their rows cannot be found by resource.
     fn is_kept_by_resource(&self) -> bool {
         match &self.rows {
-            Rows::System(_) | Rows::Pieces(..) | Rows::Below(_) => false,
+            Rows::System(_) | Rows::Pieces(..) | Rows::Below(_) | Rows::AnyUrl(_) => false,
             Rows::Unlike(rows) => !matches!(rows.table(), "ix_token" | "ix_uri" | "ix_composite"),
             Rows::Composites(values) => values.iter().all(composite::Value::has_code),
-            Rows::Any(table) => !matches!(*table, "ix_token" | "ix_uri" | "ix_composite"),
+            Rows::Any(table) => !matches!(*table, "ix_token" | "ix_uri" | "ix_text" | "ix_composite"),
             _ => true,
         }
     }
@@ -235,17 +238,18 @@ impl<'q> Part<'q> {
     }
 
     /// Writes `x.tenant = … and x.param = … and …` for the table under alias `x`.
-    pub(crate) fn sql(&self, w: &mut Writer, tenant: i32, x: &str) {
+    pub(crate) fn sql(&self, w: &mut Writer, cx: &Sql<'_>, x: &str) {
         if let Rows::Words(value) = self.rows {
-            return self::words(w, value, tenant, x);
+            return self::words(w, value, cx, x);
         }
-        w.push(x).push(".tenant = ").arg(Arg::Int(tenant.into())).push(" and ").push(x).push(".param");
-        integers(w, self.params);
-        self.conditions(w, tenant, x);
+        w.push(x).push(".tenant = ").arg(Arg::Int(cx.plan.tenant().into()));
+        w.push(" and ").push(x).push(".param");
+        cx.scope.params(w, self.params);
+        self.conditions(w, cx, x);
     }
 
     /// Writes ` and …` for the values.
-    fn conditions(&self, w: &mut Writer, tenant: i32, x: &str) {
+    fn conditions(&self, w: &mut Writer, cx: &Sql<'_>, x: &str) {
         match &self.rows {
             Rows::Tokens(system, codes) => {
                 w.push(" and ").push(x).push(".code");
@@ -254,7 +258,7 @@ impl<'q> Part<'q> {
                     w.push(" and ").push(x).push(".system = ").arg(Arg::System((*system).into()));
                 }
             }
-            Rows::Codes(system, group) => self.many_codes(w, tenant, x, system, group),
+            Rows::Codes(system, group) => self.many_codes(w, cx, x, system, group),
             Rows::System(system) => {
                 w.push(" and ").push(x).push(".system = ").arg(Arg::System((*system).into()));
             }
@@ -273,12 +277,12 @@ impl<'q> Part<'q> {
             }
             Rows::Unlike(rows) => {
                 w.push(" and not (1 = 1");
-                self.of(rows).conditions(w, tenant, x);
+                self.of(rows).conditions(w, cx, x);
                 w.push(")");
             }
             Rows::Texts(values) => {
                 w.push(" and ").push(x).push(".norm in (");
-                text::matching(w, tenant, self.params, values);
+                text::matching(w, cx.plan.tenant(), &cx.scope.numbers(self.params), values);
                 w.push(")");
             }
             Rows::Strings(values) => any_of(w, values, |w, v| v.sql(w, x)),
@@ -293,6 +297,12 @@ impl<'q> Part<'q> {
             Rows::Quantities(values) => any_of(w, values, |w, v| v.sql(w, x)),
             Rows::Composites(values) => any_of(w, values, |w, v| v.sql(w, x)),
             Rows::Near(values) => any_of(w, values, |w, v| v.sql(w, x)),
+            Rows::AnyUrl(ty) => {
+                let uri = format!("{x}.uri");
+                // `like` would not tell upper from lower case on SQLite.
+                w.push(" and replace(").push(&uri).push(", ").arg(Arg::Text(reference::step(*ty)));
+                w.push(", '') <> ").push(&uri);
+            }
             Rows::Any(_)
             | Rows::AnyTarget(_)
             | Rows::Chain(_)
@@ -318,20 +328,20 @@ impl<'q> Part<'q> {
 
     /// Writes ` and x.code in … and x.system = …` with all codes in one argument. Most codes of a large
     /// set are in no resource: these are sorted out once, and not for every resource looked at.
-    fn many_codes(&self, w: &mut Writer, tenant: i32, x: &str, system: &str, group: &Arc<Group>) {
+    fn many_codes(&self, w: &mut Writer, cx: &Sql<'_>, x: &str, system: &str, group: &Arc<Group>) {
         let (c, y) = (w.alias(), w.alias());
         let (start, from, value, end) = match w.dialect {
             Dialect::Sqlite => (" in (select ", " from json_each(", format!("{c}.value"), ")"),
             Dialect::Postgres => (" = any(array(select ", " from unnest(", format!("{c}.code"), "))"),
         };
         w.push(" and ").push(x).push(".code").push(start).push(&value).push(from);
-        w.arg(Arg::Codes(group.clone())).push(") ").push(&c);
+        w.arg(Arg::List(group.codes.clone())).push(") ").push(&c);
         if w.dialect == Dialect::Postgres {
             w.push("(code)");
         }
         w.push(" where exists (select 1 from ix_token ").push(&y).push(" where ").push(&y).push(".tenant = ");
-        w.arg(Arg::Int(tenant.into())).push(" and ").push(&y).push(".param");
-        integers(w, self.params);
+        w.arg(Arg::Int(cx.plan.tenant().into())).push(" and ").push(&y).push(".param");
+        cx.scope.params(w, self.params);
         w.push(" and ").push(&y).push(".code = ").push(&value).push(" and ").push(&y).push(".system = ");
         w.arg(Arg::System(system.into())).push(")").push(end);
         w.push(" and ").push(x).push(".system = ").arg(Arg::System(system.into()));
@@ -359,10 +369,10 @@ impl<'q> Part<'q> {
         let x = w.alias();
         w.push("exists (select 1 from ").push(self.table()).push(" ").push(&x);
         self.of_type(w, cx, &x);
-        w.push(" where ");
-        self.sql(w, cx.plan.tenant(), &x);
+        self.sql(w, cx, &x);
         let column = self.rid(w.dialect);
-        w.push(" and ").push(&x).push(column).push(" = ").push(rid).push(")");
+        let end = w.dialect.asked();
+        w.push(" and ").push(&x).push(column).push(" = ").push(rid).push(end);
     }
 
     /// Writes a select of the numbers of all resources with a matching row; one may come twice.
@@ -381,8 +391,7 @@ impl<'q> Part<'q> {
         let column = self.rid(w.dialect);
         w.push("select ").push(&x).push(column).push(" as rid from ").push(self.table()).push(" ").push(&x);
         self.of_type(w, cx, &x);
-        w.push(" where ");
-        self.sql(w, cx.plan.tenant(), &x);
+        self.sql(w, cx, &x);
     }
 
     /// Writes a select whose rows tell how common the matches are: of a chain its targets, of `_has`
@@ -390,17 +399,21 @@ impl<'q> Part<'q> {
     pub(crate) fn counted(&self, w: &mut Writer, cx: &Sql<'_>) {
         match self.rows {
             Rows::Chain(links) => chain::all_targets(w, cx, links),
-            Rows::Has(has) => chain::targets(w, cx, &has.source),
+            Rows::Has(has) => chain::sources(w, cx, &has.source),
             _ => self.rids(w, cx),
         }
     }
 
-    /// Joins the target where its type counts.
+    /// Joins the target where its type counts; one may be contained.
     fn of_type(&self, w: &mut Writer, cx: &Sql<'_>, x: &str) {
         if let Rows::AnyTarget(ty) = self.rows {
-            let t = w.alias();
-            w.push(" join resource ").push(&t).push(" on ").push(&t).push(".rid = ").push(x);
-            w.push(".target and ").push(&t).push(".type = ").number(cx.type_number(ty));
+            let (t, c, number) = (w.alias(), w.alias(), cx.type_number(ty));
+            w.push(" left join resource ").push(&t).push(" on ").push(&t).push(".rid = ").push(x);
+            w.push(".target left join contained ").push(&c).push(" on ").push(&c).push(".rid = ").push(x);
+            w.push(".target where coalesce(").push(&t).push(".type, ").push(&c).push(".type) = ");
+            w.number(number).push(" and ");
+        } else {
+            w.push(" where ");
         }
     }
 }
@@ -411,9 +424,16 @@ pub(crate) struct Sql<'a> {
     /// Who asks.
     pub(crate) plan: &'a AccessPlan,
     pub(crate) registry: &'a crate::Registry,
+    /// Whose rows are looked at.
+    pub(crate) scope: Scope,
 }
 
-impl Sql<'_> {
+impl<'a> Sql<'a> {
+    /// The same for the rows of others.
+    pub(crate) fn of(&self, scope: Scope) -> Sql<'a> {
+        Sql { scope, ..*self }
+    }
+
     /// The number of a type; 0, which no row has, for what is no resource type.
     pub(crate) fn type_number(&self, ty: TypeId) -> i64 {
         self.registry.type_number(ty).unwrap_or(0).into()
@@ -426,9 +446,9 @@ pub(crate) fn integers(w: &mut Writer, numbers: &[i32]) {
 }
 
 /// Words are kept with the number of their tenant, so nothing else needs to be asked.
-fn words(w: &mut Writer, value: &words::Value, tenant: i32, x: &str) {
+fn words(w: &mut Writer, value: &words::Value, cx: &Sql<'_>, x: &str) {
     let is_sqlite = w.dialect == Dialect::Sqlite;
-    let question = Arg::Text(value.render(tenant, is_sqlite));
+    let question = Arg::Text(value.render(cx.plan.tenant(), cx.scope, is_sqlite));
     match is_sqlite {
         true => _ = w.push(x).push(".ix_words match ").arg(question),
         false => _ = w.push(x).push(".words @@ ").arg(question).push("::tsquery"),

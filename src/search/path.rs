@@ -163,10 +163,9 @@ impl Step {
             Step::WhereEquals(name, text) => {
                 items.retain(|item| item.node.get(name).and_then(Node::scalar).is_some_and(|t| *t == **text));
             }
-            Step::ResolvesTo(ty) => items.retain(|item| {
-                let found = reference::target_type(item.node, index.resource, index.base, index.definitions);
-                found == Some(*ty)
-            }),
+            Step::ResolvesTo(ty) => {
+                items.retain(|item| reference::target_type(item.node, index) == Some(*ty))
+            }
             Step::Extension(url) => {
                 let ty = index.definitions.well_known().extension;
                 let next = items.iter().flat_map(|item| extensions(item.node, url));

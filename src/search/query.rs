@@ -2,6 +2,7 @@
 //! SQL (<https://hl7.org/fhir/R4/search.html>).
 
 use crate::chain::Link;
+use crate::contained::{Contained, ContainedType};
 use crate::cursor::{Key, Side};
 use crate::has::Has;
 use crate::include::Include;
@@ -27,6 +28,10 @@ pub struct Query {
     pub summary: Summary,
     /// `_elements`
     pub elements: Vec<String>,
+    /// `_contained`
+    pub contained: Contained,
+    /// `_containedType`
+    pub contained_type: ContainedType,
     /// The parameters that were understood, for the self link. Without the cursor.
     pub pairs: Vec<(String, String)>,
     /// The resource that this page lies beside.

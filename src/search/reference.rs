@@ -5,7 +5,7 @@
 
 use crate::extract::{Index, Item};
 use crate::parse::{Context, unescape};
-use crate::rows::{ReferenceRow, TokenRow};
+use crate::rows::{InnerRow, ReferenceRow, TokenRow};
 use crate::{token, uri};
 use remit_fhir::{Error, Node, Reference, Result, is_id};
 use remit_spec::{Definitions, TypeId};
@@ -52,8 +52,13 @@ fn literal(index: &mut Index<'_>, text: &str, param: i32) {
             }
         }
         Reference::Absolute(url) => uri::index_text(url, false, param, &mut index.rows.uris),
-        // A contained resource has no address; a conditional one is replaced before it is stored.
-        Reference::Contained(_) | Reference::Conditional { .. } | Reference::Unknown(_) => {}
+        Reference::Contained("") => index.rows.inner.push(InnerRow { param, place: None }),
+        Reference::Contained(id) => {
+            let place = index.inside.place(id);
+            index.rows.inner.extend(place.map(|place| InnerRow { param, place: Some(place) }));
+        }
+        // A conditional one is replaced before it is stored.
+        Reference::Conditional { .. } | Reference::Unknown(_) => {}
     }
 }
 
@@ -66,21 +71,16 @@ fn inline(index: &mut Index<'_>, node: Node<'_>, param: i32) {
 }
 
 /// The type that a reference says it points to, for `where(resolve() is Patient)`.
-pub(crate) fn target_type(
-    node: Node<'_>,
-    resource: Node<'_>,
-    base: &str,
-    definitions: &Definitions,
-) -> Option<TypeId> {
+pub(crate) fn target_type(node: Node<'_>, index: &Index<'_>) -> Option<TypeId> {
+    let definitions = index.definitions;
     let text = node.get_str("reference");
-    let by_form = match text.as_deref().map(|text| Reference::parse_with_base(text, base)) {
+    let by_form = match text.as_deref().map(|text| Reference::parse_with_base(text, index.base)) {
         Some(Reference::Relative { kind, .. } | Reference::Conditional { kind, .. }) => {
             definitions.resource_named(kind)
         }
         Some(Reference::Contained(id)) => {
-            let contained = resource.get("contained").into_iter().flat_map(Node::each);
-            let found = contained.into_iter().find(|c| c.get_str("id").is_some_and(|i| i == id));
-            found.and_then(Node::resource_type).and_then(|name| definitions.resource_named(&name))
+            let found = index.inside.find(id).and_then(Node::resource_type);
+            found.and_then(|name| definitions.resource_named(&name))
         }
         Some(Reference::Absolute(url)) => type_in_url(url, definitions),
         _ => None,
@@ -94,6 +94,11 @@ pub(crate) fn type_in_url(url: &str, definitions: &Definitions) -> Option<TypeId
     let mut steps = url.rsplit('/');
     let (id, kind) = (steps.next()?, steps.next()?);
     is_id(id).then(|| definitions.resource_named(kind)).flatten()
+}
+
+/// The step of a URL that says a type: `/Patient/`.
+pub(crate) fn step(ty: TypeId) -> String {
+    format!("/{}/", Definitions::r4().name(ty))
 }
 
 /// Reads a value of the URL. An id alone stands for each of the `targets`.

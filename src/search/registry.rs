@@ -68,11 +68,14 @@ struct OfType {
 pub struct Registry {
     definitions: &'static Definitions,
     type_numbers: Arc<[i32]>,
+    types_by_number: Arc<HashMap<i32, TypeId>>,
     numbers: Arc<HashMap<(TypeId, &'static str), i32>>,
     of_type: Arc<[OnceLock<OfType>]>,
     customs: Customs,
     /// Which words are kept, and whether all resources have theirs.
     text: (TextLevel, State),
+    /// Whether all contained resources are indexed.
+    contained: State,
 }
 
 /// The parameters that are columns of the resource itself.
@@ -115,8 +118,18 @@ impl Registry {
         let of_type = (0..count).map(|_| OnceLock::new()).collect();
         let text = (TextLevel::None, State::Usable);
         let (type_numbers, numbers) = (type_numbers.into(), Arc::new(numbers));
-        let registry =
-            Registry { definitions, type_numbers, numbers, of_type, customs: Customs::default(), text };
+        let types_by_number = Arc::new(types_by_number);
+        let (customs, contained) = (Customs::default(), State::Usable);
+        let registry = Registry {
+            definitions,
+            type_numbers,
+            types_by_number,
+            numbers,
+            of_type,
+            customs,
+            text,
+            contained,
+        };
         registry.check()?;
         Ok(registry)
     }
@@ -167,8 +180,7 @@ impl Registry {
 
     /// The resource type with a number.
     pub fn type_numbered(&self, number: i32) -> Option<TypeId> {
-        let place = self.type_numbers.iter().position(|n| *n == number && number != 0)?;
-        self.definitions.types().nth(place)
+        self.types_by_number.get(&number).copied()
     }
 
     /// The parameter with this code on a type, when it has index rows.
@@ -206,6 +218,16 @@ impl Registry {
     pub fn with_text(&self, epoch: i64, level: TextLevel, state: State) -> Registry {
         let customs = Customs { epoch, ..self.customs.clone() };
         Registry { customs, text: (level, state), ..self.clone() }
+    }
+
+    /// The same registry for a tenant whose contained resources are indexed, or not all of them.
+    pub fn with_contained(self, contained: State) -> Registry {
+        Registry { contained, ..self }
+    }
+
+    /// Whether all contained resources are indexed.
+    pub fn contained(&self) -> State {
+        self.contained
     }
 
     /// Which words are kept, and whether all resources have theirs.
@@ -263,8 +285,9 @@ impl Registry {
             .definitions
             .resource_types()
             .filter(|ty| self.definitions.is_a(*ty, parameter.definition.base));
-        let mut extractors = types.flat_map(|ty| self.extractors(ty)).filter(|e| e.param == parameter.number);
-        extractors.any(|extractor| match &extractor.source {
+        let custom = self.customs.all.iter().map(|(custom, _)| &custom.extractor);
+        let all = types.flat_map(|ty| self.extractors(ty)).chain(custom);
+        all.filter(|extractor| extractor.param == parameter.number).any(|extractor| match &extractor.source {
             Source::Paths(paths) | Source::Expressions(paths, _) => {
                 paths.iter().any(|path| path.gives(names, self.definitions))
             }

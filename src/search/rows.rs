@@ -4,10 +4,11 @@
 //! Rows name their parameter by its number in the database, systems by text and local targets by
 //! type and id; the store turns texts into numbers.
 
+use crate::contained::{CONTAINED, parameter};
 use crate::words::WordsRow;
 use remit_spec::TypeId;
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{Hash, Hasher};
 
 /// A finite floating point number with a total order, so that rows can be sorted and compared.
@@ -59,6 +60,26 @@ pub struct ReferenceRow {
     /// Type of the target.
     pub ty: TypeId,
     /// Logical id of the target.
+    pub id: Box<str>,
+}
+
+/// A reference inside a container: to a resource that it contains, or from one to the container.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct InnerRow {
+    /// Number of the parameter.
+    pub param: i32,
+    /// Place of the target in the container; `None` is the container itself.
+    pub place: Option<u16>,
+}
+
+/// That there is a contained resource; it stands among its own rows.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ContainedRow {
+    /// The complement of [`CONTAINED`].
+    pub param: i32,
+    /// Its type.
+    pub ty: TypeId,
+    /// Its id, which tells it from others in the container.
     pub id: Box<str>,
 }
 
@@ -178,6 +199,8 @@ macro_rules! tables {
             /// The [`epoch`](crate::Registry::epoch) of the registry that they were made with.
             pub epoch: i64,
             $(#[doc = concat!("Rows of `", stringify!($row), "`.")] pub $name: Vec<$row>,)*
+            /// Rows of the resources that it contains, by their places.
+            pub inside: Vec<(u16, IndexRows)>,
         }
 
         impl IndexRows {
@@ -186,23 +209,22 @@ macro_rules! tables {
                 $(self.$name.sort_unstable(); self.$name.dedup();)*
             }
 
-            /// Keeps the rows of these parameters only.
-            pub fn keep(&mut self, params: &[i32]) {
-                $(self.$name.retain(|row| params.contains(&row.param));)*
+            /// Puts every row under the number that its parameter has for contained resources.
+            pub(crate) fn become_contained(&mut self) {
+                $(self.$name.iter_mut().for_each(|row| row.param = parameter(row.param));)*
             }
 
-            /// Takes the rows of these parameters out.
-            pub fn leave_out(&mut self, params: &HashSet<i32>) {
-                $(self.$name.retain(|row| !params.contains(&row.param));)*
+            /// Keeps the rows of its own whose parameter is wanted.
+            fn retain(&mut self, wanted: impl Fn(i32) -> bool) {
+                $(self.$name.retain(|row| wanted(row.param));)*
             }
 
             /// Whether there is no row.
             pub fn is_empty(&self) -> bool {
-                true $(&& self.$name.is_empty())*
+                self.inside.is_empty() $(&& self.$name.is_empty())*
             }
 
-            /// How many rows there are.
-            pub fn len(&self) -> usize {
+            fn own_len(&self) -> usize {
                 0 $(+ self.$name.len())*
             }
         }
@@ -213,6 +235,7 @@ macro_rules! tables {
             let epoch = if old.is_empty() { new.epoch } else { old.epoch };
             let mut add = IndexRows { epoch: new.epoch, ..IndexRows::default() };
             let mut remove = IndexRows { epoch, ..IndexRows::default() };
+            (add.inside, remove.inside) = difference_inside(old.inside, new.inside);
             $((add.$name, remove.$name) = only_in(old.$name, new.$name);)*
             // The one row of words is replaced.
             if !add.words.is_empty() {
@@ -224,9 +247,66 @@ macro_rules! tables {
 }
 
 tables! {
-    tokens: TokenRow, references: ReferenceRow, uris: UriRow, strings: StringRow, dates: DateRow,
-    numbers: NumberRow, quantities: QuantityRow, composites: CompositeRow, positions: PositionRow,
-    texts: TextRow, words: WordsRow,
+    tokens: TokenRow, references: ReferenceRow, inner: InnerRow, uris: UriRow, strings: StringRow,
+    dates: DateRow, numbers: NumberRow, quantities: QuantityRow, composites: CompositeRow,
+    positions: PositionRow, texts: TextRow, words: WordsRow, contained: ContainedRow,
+}
+
+impl IndexRows {
+    /// Keeps the rows of these parameters only, those of contained resources too. [`CONTAINED`] is
+    /// everything of contained resources.
+    pub fn keep(&mut self, params: &[i32]) {
+        let is_contained = params.contains(&CONTAINED);
+        let inner = if is_contained { std::mem::take(&mut self.inner) } else { Vec::new() };
+        self.retain(|param| params.contains(&param));
+        if is_contained {
+            self.inner = inner;
+        } else {
+            self.retain_inside(|param| params.contains(&param));
+        }
+    }
+
+    /// Takes the rows of these parameters out, those of contained resources too.
+    pub fn leave_out(&mut self, params: &HashSet<i32>) {
+        self.retain(|param| !params.contains(&param));
+        self.retain_inside(|param| !params.contains(&param));
+    }
+
+    fn retain_inside(&mut self, wanted: impl Fn(i32) -> bool) {
+        self.inside.iter_mut().for_each(|(_, rows)| rows.retain(|param| wanted(parameter(param))));
+        self.inside.retain(|(_, rows)| !rows.is_empty());
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.each().map(IndexRows::own_len).sum()
+    }
+
+    /// The type of the contained resource at a place.
+    pub(crate) fn type_inside(&self, place: Option<u16>) -> Option<TypeId> {
+        let (_, rows) = self.inside.iter().find(|(at, _)| Some(*at) == place)?;
+        rows.contained.first().map(|row| row.ty)
+    }
+
+    /// The rows of the resource, then those of each that it contains.
+    pub fn each(&self) -> impl Iterator<Item = &IndexRows> {
+        std::iter::once(self).chain(self.inside.iter().map(|(_, rows)| rows))
+    }
+}
+
+/// Rows of contained resources, by their places.
+type Inside = Vec<(u16, IndexRows)>;
+
+fn difference_inside(old: Inside, new: Inside) -> (Inside, Inside) {
+    let (mut add, mut remove) = (Vec::new(), Vec::new());
+    let mut old: BTreeMap<u16, IndexRows> = old.into_iter().collect();
+    for (place, rows) in new {
+        let (more, less) = difference(old.remove(&place).unwrap_or_default(), rows);
+        add.extend((!more.is_empty()).then_some((place, more)));
+        remove.extend((!less.is_empty()).then_some((place, less)));
+    }
+    remove.extend(old);
+    (add, remove)
 }
 
 /// Rows only in `new`, rows only in `old`; both are sorted.
@@ -277,5 +357,39 @@ mod tests {
         let mut reals = [Real(2.0), Real(-f64::MAX), Real(0.5), Real(f64::MAX)];
         reals.sort_unstable();
         assert_eq!(reals.map(|r| r.0), [-f64::MAX, 0.5, 2.0, f64::MAX]);
+    }
+
+    fn inside(places: &[(u16, &[&str])]) -> IndexRows {
+        let inside = places.iter().map(|(place, codes)| {
+            let mut rows = rows(codes);
+            rows.become_contained();
+            (*place, rows)
+        });
+        IndexRows { inside: inside.collect(), ..IndexRows::default() }
+    }
+
+    #[test]
+    fn contained_resources_differ_by_their_places() {
+        let (add, remove) =
+            difference(inside(&[(0, &["a", "b"]), (1, &["c"])]), inside(&[(0, &["b", "d"]), (2, &["c"])]));
+        assert_eq!(add, inside(&[(0, &["d"]), (2, &["c"])]));
+        assert_eq!(remove, inside(&[(0, &["a"]), (1, &["c"])]));
+        let same = difference(inside(&[(0, &["a"])]), inside(&[(0, &["a"])]));
+        assert!(same.0.is_empty() && same.1.is_empty());
+    }
+
+    #[test]
+    fn rows_of_a_parameter_are_kept_and_left_out_inside_too() {
+        let all = IndexRows { inside: inside(&[(0, &["a"])]).inside, ..rows(&["b"]) };
+        assert_eq!(all.len(), 2);
+        let kept = |params: &[i32]| {
+            let mut rows = all.clone();
+            rows.keep(params);
+            rows.len()
+        };
+        assert_eq!((kept(&[1]), kept(&[2]), kept(&[CONTAINED])), (2, 0, 1));
+        let mut rows = all.clone();
+        rows.leave_out(&HashSet::from([1]));
+        assert!(rows.is_empty());
     }
 }

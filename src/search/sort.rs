@@ -4,7 +4,7 @@
 //! direction of the last key.
 
 use crate::cursor::{Key, Side};
-use crate::part::{Sql, integers};
+use crate::part::Sql;
 use crate::query::{Direction, Query, SortBy, SortKey};
 use crate::sql::{Arg, Writer};
 
@@ -52,14 +52,22 @@ fn has_few(variety: &Variety, place: usize) -> bool {
     variety.get(place).copied().flatten().is_some_and(|n| n < FEW_VALUES)
 }
 
+/// Leaves out rows of a system without a code, which have nothing to sort by.
+fn has_value(w: &mut Writer, table: &str, column: &str) {
+    if table == "ix_token" {
+        w.push(" and ").push(column).push(" > ''");
+    }
+}
+
 /// Writes the different values of a column in order, as a recursive query over `name(n)`.
-fn different(w: &mut Writer, tenant: i32, name: &str, (table, column, params): (&str, &str, &[i32])) {
+fn different(w: &mut Writer, cx: &Sql<'_>, name: &str, (table, column, params): (&str, &str, &[i32])) {
     let least = |w: &mut Writer| {
         w.push("select (select min(").push(column).push(") from ").push(table).push(" where tenant = ");
-        w.arg(Arg::Int(tenant.into())).push(" and param");
-        integers(w, params);
+        w.arg(Arg::Int(cx.plan.tenant().into())).push(" and param");
+        cx.scope.params(w, params);
     };
     least(w);
+    has_value(w, table, column);
     w.push(") union all ");
     least(w);
     w.push(" and ").push(column).push(" > ").push(name).push(".n) from ").push(name).push(" where ");
@@ -76,7 +84,7 @@ pub(crate) fn count(w: &mut Writer, cx: &Sql<'_>, key: &SortKey) {
     let Some(values) = key.by.by_value() else { return };
     let name = w.alias();
     w.push("(select count(*) from (with recursive ").push(&name).push("(n) as (");
-    different(w, cx.plan.tenant(), &name, values);
+    different(w, cx, &name, values);
     w.push(") select n from ").push(&name).push(" limit ").number(FEW_VALUES).push(") ");
     let alias = w.alias();
     w.push(&alias).push(")");
@@ -92,7 +100,7 @@ pub(crate) fn with(w: &mut Writer, cx: &Sql<'_>, query: &Query, variety: &Variet
         let Some(values) = key.by.by_value() else { return };
         let name = format!("v{}", place + 1);
         w.push(&name).push("(n) as materialized (");
-        different(w, cx.plan.tenant(), &name, values);
+        different(w, cx, &name, values);
         w.push(")");
     });
     w.push(" ");
@@ -106,7 +114,8 @@ pub(crate) fn joins(w: &mut Writer, cx: &Sql<'_>, query: &Query, variety: &Varie
         let j = format!("j{}", place + 1);
         w.push(" left join (select rid, ").push(pick).push("(").push(column).push(") as k from ").push(table);
         w.push(" where tenant = ").arg(Arg::Int(cx.plan.tenant().into())).push(" and param");
-        integers(w, params);
+        cx.scope.params(w, params);
+        has_value(w, table, column);
         w.push(" group by rid) ").push(&j).push(" on ").push(&j).push(".rid = r.rid");
     }
 }
@@ -219,7 +228,7 @@ fn expression(w: &mut Writer, cx: &Sql<'_>, key: &SortKey, place: usize, has_few
     let from = |w: &mut Writer, value: &str, table: &str, params: &[i32], and: &str| {
         w.push("(select ").push(value).push(" from ").push(table).push(" x where x.tenant = ");
         w.arg(Arg::Int(cx.plan.tenant().into())).push(" and x.param");
-        integers(w, params);
+        cx.scope.params(w, params);
         w.push(" and x.rid = r.rid").push(and).push(")");
     };
     match &key.by {
@@ -247,7 +256,7 @@ fn expression(w: &mut Writer, cx: &Sql<'_>, key: &SortKey, place: usize, has_few
             w.push(") from ix_reference x");
             w.push(" join resource t on t.rid = x.target join resource_type n on n.id = t.type");
             w.push(" where x.tenant = ").arg(Arg::Int(cx.plan.tenant().into())).push(" and x.param");
-            integers(w, params);
+            cx.scope.params(w, params);
             w.push(" and x.rid = r.rid");
             if let Some(ty) = only {
                 w.push(" and t.type = ").number(cx.type_number(*ty));
@@ -277,11 +286,16 @@ pub(crate) fn order_by(w: &mut Writer, query: &Query, alias: &str) {
     w.push(alias).push(".rid").push(text(last_direction(query)));
 }
 
-/// Writes ` where …`: what comes after the cursor in the order of all keys.
+/// Writes the order of the whole search, whichever side of its cursor the page lies on.
+pub(crate) fn order_of_all(w: &mut Writer, query: &Query, alias: &str) {
+    order_by(w, &Query { side: Side::After, sort: query.sort.clone(), ..Query::default() }, alias);
+}
+
+/// Writes ` and …`: what comes after the cursor in the order of all keys.
 pub(crate) fn after(w: &mut Writer, query: &Query, alias: &str) {
     let Some(cursor) = query.cursor.as_deref().filter(|_| !query.sort.is_empty()) else { return };
     let Some((rid, values)) = cursor.split_last() else { return };
-    w.push(" where (");
+    w.push(" and (");
     for place in 0..=values.len() {
         if place > 0 {
             w.push(" or ");

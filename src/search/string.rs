@@ -1,7 +1,7 @@
 //! String parameters: texts, names, addresses (<https://hl7.org/fhir/R4/search.html#string>).
 //!
-//! Texts are folded when they are written and when they are searched: letter case, accents and the
-//! amount of white space do not count.
+//! Texts are folded when they are written and when they are searched: letter case, accents, punctuation
+//! and the amount of white space do not count.
 
 use crate::extract::Item;
 use crate::rows::StringRow;
@@ -67,9 +67,11 @@ impl Place {
 pub fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
-        if !out.is_empty() {
+        let before = out.len();
+        if before > 0 {
             out.push(' ');
         }
+        let start = out.len();
         if word.is_ascii() {
             out.extend(word.bytes().map(|b| char::from(b.to_ascii_lowercase())));
         } else {
@@ -77,8 +79,34 @@ pub fn fold(text: &str) -> String {
             let plain = word.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase);
             out.extend(plain.nfd().filter(|c| !is_combining_mark(*c)));
         }
+        if out.len() == start {
+            // A word of marks alone is none.
+            out.truncate(before);
+        }
     }
     out
+}
+
+/// Whether a character is punctuation; symbols such as `+` are not.
+fn is_punctuation(c: char) -> bool {
+    match c {
+        '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~' => false,
+        '¡' | '§' | '«' | '¶' | '·' | '»' | '¿' => true,
+        '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205E}' => !matches!(c, '\u{2044}' | '\u{2052}'),
+        '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '\u{3014}'..='\u{301F}' => true,
+        _ => c.is_ascii_punctuation(),
+    }
+}
+
+/// A text as string parameters compare it: folded, and without punctuation. A text that is nothing
+/// else is empty, and found by `:exact` alone.
+pub(crate) fn norm(text: &str) -> String {
+    let folded = fold(text);
+    if !folded.contains(is_punctuation) {
+        return folded;
+    }
+    let plain = folded.replace(is_punctuation, "");
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The parts of a HumanName and of an Address that a search looks at.
@@ -90,9 +118,8 @@ const PARTS: [(&str, &[&str]); 2] = [
 pub(crate) fn index(item: &Item<'_>, param: i32, rows: &mut Vec<StringRow>) {
     let name = item.type_name();
     let mut add = |text: &str| {
-        let norm = fold(text);
-        if !norm.is_empty() {
-            rows.push(StringRow { param, norm: norm.into(), exact: text.into() });
+        if !text.trim().is_empty() {
+            rows.push(StringRow { param, norm: norm(text).into(), exact: text.into() });
         }
     };
     if let Some((_, parts)) = PARTS.iter().find(|(ty, _)| *ty == name) {
@@ -132,8 +159,8 @@ fn full_name(node: Node<'_>) -> Option<String> {
 
 /// Reads a value of the URL.
 pub(crate) fn parse(text: &str, place: Place) -> Result<Value> {
-    let norm = fold(text);
-    if norm.is_empty() {
+    let norm = norm(text);
+    if norm.is_empty() && (place != Place::Whole || text.trim().is_empty()) {
         return Err(Error::invalid("A text to search for must have a letter or digit in it."));
     }
     Ok(Value { place, norm: norm.into(), exact: text.into() })
@@ -188,6 +215,8 @@ mod tests {
             ("Ελλάδα", "ελλαδα"),
             ("O'Brien", "o'brien"),
             (" ", ""),
+            ("a \u{301} b", "a b"),
+            ("a \u{301}", "a"),
         ] {
             assert_eq!(fold(text), folded, "{text}");
         }

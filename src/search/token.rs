@@ -1,6 +1,6 @@
 //! Token parameters: codes, identifiers, truth values (<https://hl7.org/fhir/R4/search.html#token>).
 //!
-//! Codes are compared exactly, letter case included. An element of type `code` says no system; its
+//! Codes are compared exactly, letter case included; only elements of type `string` have none. An element of type `code` says no system; its
 //! required value set does, so `gender=http://hl7.org/fhir/administrative-gender|female` matches.
 
 use crate::extract::Item;
@@ -21,8 +21,15 @@ pub struct Value {
 }
 
 pub(crate) fn index(item: &Item<'_>, param: i32, rows: &mut Vec<TokenRow>) {
-    each(item, |system, code| rows.push(TokenRow { param, code: code.into(), system: system.into() }));
+    let is_string = item.type_name() == STRING;
+    each(item, |system, code| {
+        let code = if is_string { code.to_lowercase().into() } else { code.into() };
+        rows.push(TokenRow { param, code, system: system.into() });
+    });
 }
+
+/// The type whose values are compared without letter case, and kept in lower case.
+pub(crate) const STRING: &str = "string";
 
 /// Calls `found` with system and code of every token in a value.
 pub(crate) fn each(item: &Item<'_>, mut found: impl FnMut(&str, &str)) {
@@ -52,9 +59,12 @@ pub(crate) fn each(item: &Item<'_>, mut found: impl FnMut(&str, &str)) {
     }
 }
 
+/// A system without a code is a row too: `system|` finds it.
 fn pair(node: Node<'_>, member: &str, found: &mut impl FnMut(&str, &str)) {
-    if let Some(code) = node.get_str(member).filter(|c| !c.is_empty()) {
-        found(&node.get_str("system").unwrap_or_default(), &code);
+    let text = |name| node.get_str(name).unwrap_or_default();
+    let (system, code) = (text("system"), text(member));
+    if !(system.is_empty() && code.is_empty()) {
+        found(&system, &code);
     }
 }
 
@@ -91,6 +101,11 @@ pub(crate) fn parse(text: &str) -> Result<Value> {
 }
 
 impl Value {
+    /// The same with its code in lower case, as those of strings are kept.
+    pub(crate) fn lowercase(&self) -> Value {
+        Value { system: self.system.clone(), code: self.code.as_ref().map(|code| code.to_lowercase().into()) }
+    }
+
     pub(crate) fn holds(&self, system: &str, code: &str) -> bool {
         self.system.as_deref().is_none_or(|s| s == system) && self.code.as_deref().is_none_or(|c| c == code)
     }

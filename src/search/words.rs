@@ -4,6 +4,7 @@
 //! Words are made here and only here, so that both databases keep and find the same. A database keeps
 //! the set of words of a resource, without their places: so phrases cannot be asked for.
 
+use crate::contained::Scope;
 use crate::query::Condition;
 use crate::string::fold;
 use crate::words_query;
@@ -258,9 +259,16 @@ impl Value {
 
     /// The expression of FTS5, or of a `tsquery`. Words have letters and digits only, so they need no
     /// escape in either; a tenant's words begin with its number.
-    pub(crate) fn render(&self, tenant: i32, is_sqlite: bool) -> String {
+    pub(crate) fn render(&self, tenant: i32, scope: Scope, is_sqlite: bool) -> String {
         let mut out = String::new();
-        let letters: &[char] = if self.field == Field::Narrative { &['t'] } else { &['t', 'c'] };
+        let letters: &[char] = match (self.field, scope) {
+            (Field::Narrative, Scope::Own) => &['t'],
+            (Field::Narrative, Scope::Contained) => &['u'],
+            (Field::Narrative, Scope::Both) => &['t', 'u'],
+            (Field::Anywhere, Scope::Own) => &['t', 'c'],
+            (Field::Anywhere, Scope::Contained) => &['u', 'd'],
+            (Field::Anywhere, Scope::Both) => &['t', 'c', 'u', 'd'],
+        };
         self.tree.render(&mut out, &Spelling { tenant, letters, is_sqlite });
         out
     }
@@ -336,7 +344,8 @@ impl Tree {
     }
 }
 
-/// The words of a row as a database keeps them: each begins with the number of the tenant.
+/// The words of a row as a database keeps them: each begins with the number of the tenant. Those of
+/// contained resources have the next letter of the alphabet.
 pub fn words_of(tenant: i32, row: &WordsRow) -> String {
     let tenant = tenant.to_string();
     let mut out = String::with_capacity(row.words.len() * 2);
@@ -345,7 +354,11 @@ pub fn words_of(tenant: i32, row: &WordsRow) -> String {
             out.push(' ');
         }
         out.push_str(&tenant);
-        out.push_str(word);
+        match (row.param == WORDS, word.split_at_checked(1)) {
+            (false, Some(("t", word))) => out.extend(["u", word]),
+            (false, Some(("c", word))) => out.extend(["d", word]),
+            _ => out.push_str(word),
+        }
     }
     out
 }

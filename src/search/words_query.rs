@@ -236,7 +236,9 @@ mod tests {
 
     fn render(text: &str) -> String {
         let spell = |condition: &Condition| match condition {
-            Condition::Criterion(Criterion { test: Test::Words(value), .. }) => value.render(1, false),
+            Condition::Criterion(Criterion { test: Test::Words(value), .. }) => {
+                value.render(1, crate::contained::Scope::Own, false)
+            }
             other => format!("{other:?}"),
         };
         match parse(&[text.into()], Field::Narrative) {

@@ -114,7 +114,14 @@ impl View {
         &self.columns
     }
 
-    /// The ViewDefinition as JSON without white space. Two views with equal text make equal rows.
+    /// What the rows depend on, as text: two views of one meaning make equal rows.
+    pub fn meaning(&self) -> String {
+        let members = ["resource", "constant", "where", "select"];
+        let root = self.document.root();
+        members.map(|name| root.get(name).map_or("", |node| node.json())).join("\n")
+    }
+
+    /// The ViewDefinition as JSON without white space.
     pub fn definition(&self) -> &str {
         self.document.text()
     }

@@ -12,8 +12,19 @@ pub(crate) mod embedded {
     pub(crate) const TYPES: &str = include_str!("../../profiles/r4/types.json");
     pub(crate) const SEARCH_PARAMETERS: &str = include_str!("../../profiles/r4/search-parameters.json");
     pub(crate) const OPERATIONS: &str = include_str!("../../profiles/r4/operations.json");
+    /// The type that SQL on FHIR adds, and its search parameters.
+    pub(crate) const OWN_TYPES: &str = include_str!("../../profiles/remit/types.json");
+    pub(crate) const OWN_SEARCH_PARAMETERS: &str =
+        include_str!("../../profiles/remit/search-parameters.json");
     /// The operations that this server adds, each as the whole resource.
-    pub(crate) const OWN_OPERATIONS: &str = include_str!("../../profiles/remit/operations/reindex.json");
+    pub(crate) const OWN_OPERATIONS: &str = concat!(
+        include_str!("../../profiles/remit/operations/fhirpath.json"),
+        include_str!("../../profiles/remit/operations/reindex.json"),
+        include_str!("../../profiles/remit/operations/sql-run.json"),
+        include_str!("../../profiles/remit/operations/sqlquery-run.json"),
+        include_str!("../../profiles/remit/operations/viewdefinition-run.json"),
+        include_str!("../../profiles/remit/operations/view-status.json"),
+    );
     pub(crate) const COMPARTMENTS: &str = include_str!("../../profiles/r4/compartments.json");
     pub(crate) const SOURCE: &str = include_str!("../../profiles/r4/source.json");
     pub(crate) const VALUE_SETS: &str = include_str!("../../terminology/r4/value-sets.json");

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::data::{
-    self, CompartmentData, OperationData, ParameterData, SearchParameterData, SourceData, embedded,
+    self, CompartmentData, OperationData, ParameterData, SearchParameterData, SourceData, TypeData, embedded,
 };
 use crate::definitions::{Definitions, Source, WellKnown};
 use crate::load_types;
@@ -19,7 +19,10 @@ use crate::types::{Kind, Type, TypeId};
 
 /// Loads the definitions of FHIR R4.
 pub(crate) fn r4() -> Definitions {
-    let types = load_types::load(data::read("types.json", embedded::TYPES));
+    let mut types: Vec<TypeData> = data::read("types.json", embedded::TYPES);
+    types.extend(data::read::<TypeData>("types of this server", embedded::OWN_TYPES));
+    types.sort_by_key(|ty| ty.name.0);
+    let types = load_types::load(types);
     let names = TypeNames::of(&types);
     let stored = stored_resources(&types);
     let parameters = search_parameters(&names, &stored);
@@ -85,7 +88,12 @@ fn stored_resources(types: &[Type]) -> Box<[TypeId]> {
 
 /// One value for each base of each definition.
 fn search_parameters(names: &TypeNames, stored: &[TypeId]) -> Box<[SearchParameter]> {
-    let all: Vec<SearchParameterData> = data::read("search-parameters.json", embedded::SEARCH_PARAMETERS);
+    let mut all: Vec<SearchParameterData> = data::read("search-parameters.json", embedded::SEARCH_PARAMETERS);
+    let own = data::read::<SearchParameterData>(
+        "search parameters of this server",
+        embedded::OWN_SEARCH_PARAMETERS,
+    );
+    all.extend(own);
     let mut parameters = Vec::new();
     for data in &all {
         for base in &data.base {

@@ -32,6 +32,10 @@ impl std::str::FromStr for DatabaseUrl {
     }
 }
 
+/// Room for the resources that a few hundred people work with at a time, at 1 to 4 KiB each, well within
+/// what a small machine has.
+const KEPT_BODIES: usize = 32 << 20;
+
 /// Settings of the store, with defaults for a small machine.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -47,6 +51,8 @@ pub struct Config {
     pub write_queue: usize,
     /// Which words of resources are indexed; `None` leaves it as it is in the database.
     pub text: Option<TextLevel>,
+    /// Bytes of resource texts that are kept after they were read, about; 0 keeps none.
+    pub kept_bodies: usize,
     /// The clock, microseconds since 1970.
     pub clock: fn() -> i64,
 }
@@ -66,6 +72,7 @@ impl Config {
             statement_timeout: Duration::from_secs(60),
             write_queue: 1024,
             text: None,
+            kept_bodies: KEPT_BODIES,
             clock: system_clock,
         }
     }

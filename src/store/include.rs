@@ -3,7 +3,7 @@
 use crate::search::Match;
 use crate::{Store, Stored};
 use remit_fhir::{Error, IssueType, Kind, Result, json};
-use remit_search::{AccessPlan, Include, Query, Way, extract};
+use remit_search::{AccessPlan, Include, Query, Way, references};
 use remit_spec::TypeId;
 use std::collections::{HashMap, HashSet};
 
@@ -63,10 +63,14 @@ impl Store {
         for m in from {
             let Some(body) = &m.stored.body else { continue };
             let document = json::parse(body.clone())?;
-            let rows = extract(document.root(), m.stored.ty, &registry, "")?;
+            // A contained resource stands there as itself, with the type of its container.
+            let named = document.root().resource_type();
+            let ty = named.and_then(|name| registry.definitions().resource_named(&name));
+            let ty = ty.unwrap_or(m.stored.ty);
+            let wanted = |param| forward.iter().any(|include| include.follows(param));
+            let rows = references(document.root(), ty, &registry, wanted)?;
             for include in &forward {
-                targets
-                    .extend(remit_search::included(include, m.stored.ty, &rows).into_iter().map(|t| (t, ())));
+                targets.extend(remit_search::included(include, ty, &rows).into_iter().map(|t| (t, ())));
             }
         }
         let mut targets: Vec<(TypeId, Box<str>)> = targets.into_keys().collect();
@@ -80,9 +84,7 @@ impl Store {
         // A statement has room for a bounded number of arguments.
         for some in targets.chunks(500) {
             let statement = remit_search::by_id(some, plan, &self.inner.registry, self.dialect());
-            for row in self.run(plan, &statement).await? {
-                found.push(self.found(row)?);
-            }
+            found.extend(self.first(plan, statement, some.len()).await?.0);
         }
         Ok(found)
     }

@@ -98,7 +98,7 @@ impl Store {
     pub async fn claim_job(&self, owner: &str) -> Result<Option<Job>> {
         // The conditions stand twice: of two processes that choose the same row, the second finds at
         // the row itself that it is taken.
-        const FREE: &str = "state = 0 and (owner = $1 or owner = '' or lease_us < $2)";
+        const FREE: &str = "state = 0 and kind <> 'view' and (owner = $1 or owner = '' or lease_us < $2)";
         let sql = format!("select id from job where {FREE} order by created_us limit 1");
         let now = (self.inner.clock)();
         let args = [Value::from(owner), Value::Int(now)];
@@ -114,6 +114,64 @@ impl Store {
             Some(mut row) => self.job(row.int()? as i32, &id).await,
             None => Ok(None),
         }
+    }
+
+    /// Puts work that this process does by itself on the list, so that its progress can be told. Where
+    /// several processes do the same work, each for itself, the first of them tells; one whose teller is
+    /// gone is taken over.
+    pub async fn open_job(
+        &self,
+        tenant: i32,
+        kind: &'static str,
+        id: &str,
+        owner: &str,
+        total: i64,
+    ) -> Result<()> {
+        let sql = "insert into job (id, tenant, kind, state, work, place, cursor, done, total, owner, lease_us, \
+                   created_us, ended_us, message) values ($1, $2, $3, 0, '', 0, 0, 0, $4, $5, $6, $7, 0, '') \
+                   on conflict (id) do update set owner = excluded.owner, lease_us = excluded.lease_us, done = 0, \
+                   total = excluded.total where job.state = 0 and job.lease_us < excluded.created_us";
+        let now = (self.inner.clock)();
+        let args = vec![
+            Value::from(id),
+            Value::from(tenant),
+            Value::from(kind),
+            Value::Int(total),
+            Value::from(owner),
+            Value::Int(now + LEASE_US),
+            Value::Int(now),
+        ];
+        self.administer(sql, args).await.map(drop)
+    }
+
+    /// Tells how far such work is; `false` when it was called off.
+    pub async fn tell_job(&self, tenant: i32, id: &str, owner: &str, done: i64) -> Result<bool> {
+        let sql = "update job set done = $4, lease_us = $5 where id = $1 and tenant = $2 and owner = $3 and state = 0";
+        let args = vec![
+            Value::from(id),
+            Value::from(tenant),
+            Value::from(owner),
+            Value::Int(done),
+            Value::Int((self.inner.clock)() + LEASE_US),
+        ];
+        self.administer(sql, args).await?;
+        let job = self.job(tenant, id).await?;
+        Ok(job.is_none_or(|job| job.state != JobState::Cancelled))
+    }
+
+    /// Tells the end of such work, and why it failed when it did.
+    pub async fn close_job(&self, tenant: i32, id: &str, owner: &str, failure: Option<&str>) -> Result<()> {
+        let sql = "update job set state = $4, ended_us = $5, message = $6, done = case when $4 = 1 then total else done end \
+                   where id = $1 and tenant = $2 and owner = $3 and state = 0";
+        let args = vec![
+            Value::from(id),
+            Value::from(tenant),
+            Value::from(owner),
+            Value::Int(if failure.is_some() { 3 } else { 1 }),
+            Value::Int((self.inner.clock)()),
+            Value::from(failure.unwrap_or_default()),
+        ];
+        self.administer(sql, args).await.map(drop)
     }
 
     /// Marks a job as failed.

@@ -6,17 +6,23 @@
 //! ([`WriteError::Stale`]); the caller then prepares again. So the one writer of SQLite does nothing
 //! but write.
 
+mod bodies;
 mod changes;
 mod config;
+mod contained;
+mod counted;
 mod history;
 mod include;
+mod inspect;
 mod job;
 mod labels;
 mod parameters;
 mod postgres;
 mod read;
 mod reindex;
+mod repair;
 mod search;
+mod searches;
 mod side;
 mod sqlite;
 mod symbols;
@@ -31,6 +37,7 @@ mod write;
 pub use changes::{Change, Changes, Position};
 pub use config::{Config, DatabaseUrl, system_clock};
 pub use history::{HistoryPage, HistoryQuery, Scope};
+pub use inspect::Sizes;
 pub use job::{Job, JobState};
 pub use labels::Labels;
 pub use reindex::{Progress, ReindexRequest};
@@ -38,6 +45,8 @@ pub use search::{Found, Match};
 pub use tenant::{DEFAULT_TENANT, Tenant};
 pub use types::{Action, Body, Expect, Guard, Stored, Write, WriteError, WriteSet, Written};
 pub use verify::Verified;
+
+pub use remit_terminology::Codes;
 
 use parking_lot::RwLock;
 use remit_fhir::Result;
@@ -63,6 +72,8 @@ struct Inner {
     rids: Arc<symbols::Rids>,
     statements: Statements,
     expansions: terminology::Expansions,
+    counted: counted::Counted,
+    bodies: bodies::Bodies,
     clock: fn() -> i64,
 }
 
@@ -104,6 +115,9 @@ impl Database {
 struct Statements {
     /// Tenant, type, id → version, updated_us, body.
     read: String,
+    /// Tenant, type, id, a version whose text is known → rid, version, updated_us, whether it is
+    /// deleted, body of any other version.
+    read_unless: String,
     /// Tenant, type, id, version → version, updated_us, body.
     vread: String,
 }
@@ -114,6 +128,10 @@ impl Statements {
         let key = "r.tenant = $1 and r.type = $2 and r.id = $3";
         Statements {
             read: format!("select r.version, r.updated_us, {body} from resource r where {key}"),
+            read_unless: format!(
+                "select r.rid, r.version, r.updated_us, r.deleted, \
+                 case when r.version = $4 then null else {body} end from resource r where {key}"
+            ),
             vread: format!(
                 "select r.version, r.updated_us, {body} from resource r where {key} and r.version = $4 \
                  union all select h.version, h.updated_us, {kept} from resource r \
@@ -162,6 +180,8 @@ impl Store {
             rids,
             statements,
             expansions: terminology::Expansions::default(),
+            counted: counted::Counted::default(),
+            bodies: bodies::Bodies::new(config.kept_bodies),
             clock: config.clock,
         };
         let store = Store { inner: Arc::new(inner) };

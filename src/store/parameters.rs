@@ -48,7 +48,7 @@ impl Store {
 
     /// Reads the parameters of every tenant that differs from what all have.
     pub(crate) async fn read_registries(&self) -> Result<()> {
-        let sql = "select id from tenant where parameters <> $1 or words_ready = 0";
+        let sql = "select id from tenant where parameters <> $1 or words_ready = 0 or contained_ready = 0";
         for mut row in self.inner.database.point(sql, &[Value::Int(self.inner.registry.epoch())]).await? {
             self.load_registry(row.int()? as i32).await?;
         }
@@ -98,10 +98,12 @@ impl Store {
         let known = self.registry_of(tenant);
         let registry = known.with_custom(epoch, &rows, |source| sources.get(source).map(Document::root))?;
         let level = Words::read(&self.inner.database).await?.level;
-        let sql = "select words_ready from tenant where id = $1";
-        let ready = self.inner.database.point(sql, &[Value::from(tenant)]).await?.into_iter().next();
-        let is_ready = ready.map_or(Ok(1), |mut row| row.int())? == 1;
-        Ok(registry.with_text(epoch, level, if is_ready { State::Usable } else { State::Filling }))
+        let sql = "select words_ready, contained_ready from tenant where id = $1";
+        let (mut words, mut contained) = (State::Usable, State::Usable);
+        for mut row in self.inner.database.point(sql, &[Value::from(tenant)]).await? {
+            (words, contained) = (ready(row.int()?), ready(row.int()?));
+        }
+        Ok(registry.with_text(epoch, level, words).with_contained(contained))
     }
 
     fn search_parameter_type(&self) -> Option<TypeId> {
@@ -168,6 +170,10 @@ impl Store {
         gone.extend(new);
         gone
     }
+}
+
+fn ready(flag: i64) -> State {
+    if flag == 1 { State::Usable } else { State::Filling }
 }
 
 /// Counts a change of a tenant's parameters.

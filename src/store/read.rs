@@ -12,12 +12,26 @@ impl Store {
     pub async fn read(&self, plan: &AccessPlan, ty: TypeId, id: &str) -> Result<Stored> {
         self.must_see(plan, ty, id).await?;
         let number = self.inner.number_of(ty);
-        let args = [Value::from(plan.tenant()), Value::from(number), Value::from(id)];
-        let rows = self.inner.database.point(&self.inner.statements.read, &args).await?;
-        match rows.into_iter().next() {
-            Some(row) => present(stored(row, ty, id)?),
-            None => Err(unknown(ty, id)),
-        }
+        let known = self.inner.rids.get(&(plan.tenant(), ty, id.into()));
+        let kept = known.and_then(|rid| self.inner.bodies.get(rid));
+        let version = Value::Int(kept.as_ref().map_or(-1, |(version, _)| *version));
+        let args = [Value::from(plan.tenant()), Value::from(number), Value::from(id), version];
+        let rows = self.inner.database.point(&self.inner.statements.read_unless, &args).await?;
+        let mut row = rows.into_iter().next().ok_or_else(|| unknown(ty, id))?;
+        let (rid, version, updated_us, deleted) = (row.int()?, row.int()?, row.int()?, row.int()?);
+        let body = match (row.text_or_null()?, kept) {
+            (Some(text), _) => {
+                let text = Bytes::from(text);
+                if known.is_none() {
+                    self.inner.rids.add([((plan.tenant(), ty, id.into()), rid)]);
+                }
+                self.inner.bodies.add(rid, version, &text);
+                Some(text)
+            }
+            (None, Some((_, text))) if deleted == 0 => Some(text),
+            _ => None,
+        };
+        present(Stored { ty, id: id.to_owned(), version, updated_us, body })
     }
 
     /// One version. 404 when there is none of that name, 410 when that version is a deletion.

@@ -8,11 +8,13 @@
 use crate::job::LEASE_US;
 use crate::parameters::count_on;
 use crate::side::{Side, Step};
-use crate::value::Value;
+use crate::value::{Row, Value};
 use crate::verify::TABLES;
 use crate::{Action, Database, Job, Store, Write, WriteError, WriteSet};
 use remit_fhir::{Error, Kind, Result, json};
-use remit_search::{AccessPlan, IndexRows, Registry, State, WORDS, extract};
+use remit_search::{
+    AccessPlan, CONTAINED, IndexRows, Registry, State, WORDS, contained_number, container_of, extract,
+};
 use remit_spec::TypeId;
 
 /// Resources of one batch: one transaction of some milliseconds, so that writers hardly notice.
@@ -84,12 +86,20 @@ impl Store {
             numbers.sort_unstable();
             numbers.dedup();
             if !numbers.is_empty() && (request.types.is_empty() || request.types.contains(&ty)) {
-                work.push((self.inner.number_of(ty), numbers));
+                let number = self.inner.number_of(ty);
+                // Those of the type that are contained in others come after it.
+                work.extend([(number, numbers.clone()), (-number, numbers)]);
             }
         }
-        // The words of a tenant become usable all at once.
-        if request.types.is_empty() && request.parameters.is_empty() && registry.text().1 == State::Filling {
-            add_words(&mut work, registry.definitions().resource_types().map(|ty| self.inner.number_of(ty)));
+        // The words of a tenant, and its contained resources, become usable all at once.
+        if request.types.is_empty() && request.parameters.is_empty() {
+            let all = || registry.definitions().resource_types().map(|ty| self.inner.number_of(ty));
+            if registry.text().1 == State::Filling {
+                add_to_all(&mut work, WORDS, all());
+            }
+            if registry.contained() == State::Filling {
+                add_to_all(&mut work, CONTAINED, all());
+            }
         }
         if let Some(place) = found.iter().position(|is| !is) {
             return Err(Error::unprocessable("There is no search parameter with this canonical URL here.")
@@ -147,20 +157,19 @@ impl Store {
         base: &str,
         size: usize,
     ) -> Result<(Vec<Write>, usize, i64)> {
-        let Some(kind) = registry.type_numbered(ty) else { return Ok((Vec::new(), 0, 0)) };
-        let sql = format!(
-            "select r.rid, r.id, r.version, {} from resource r where r.tenant = $1 and r.type = $2 \
-             and r.deleted = 0 and r.rid > $3 order by r.rid limit $4",
-            self.inner.database.body("r")
-        );
-        let args =
-            [Value::from(job.tenant), Value::from(ty), Value::Int(job.cursor), Value::Int(size as i64)];
-        let found = self.inner.database.scan(&sql, &args).await?;
+        let found = self.reindexed(job, ty, size).await?;
         let (read, mut last) = (found.len(), job.cursor);
         let mut fills = Vec::new();
         for mut row in found {
-            last = row.int()?;
+            let rid = row.int()?;
+            // A container stands for all of the type that it holds.
+            let rid = container_of(rid).map_or(rid, |(container, _)| container);
+            if rid == std::mem::replace(&mut last, rid) {
+                continue;
+            }
+            let kind = registry.type_numbered(row.int()? as i32);
             let (id, version) = (row.text()?, row.int()?);
+            let Some(kind) = kind else { continue };
             let document = json::parse(row.text()?)?;
             let mut rows = extract(document.root(), kind, registry, base)?;
             rows.keep(params);
@@ -171,11 +180,38 @@ impl Store {
         Ok((fills, read, last))
     }
 
+    /// The next resources of a type, or the next that contain one of a type: that is a number below 0.
+    async fn reindexed(&self, job: &Job, ty: i32, size: usize) -> Result<Vec<Row>> {
+        let body = self.inner.database.body("r");
+        let (sql, after) = if ty > 0 {
+            let sql = format!(
+                "select r.rid, r.type, r.id, r.version, {body} from resource r where r.tenant = $1 \
+                 and r.type = $2 and r.deleted = 0 and r.rid > $3 order by r.rid limit $4"
+            );
+            (sql, job.cursor)
+        } else {
+            let sql = format!(
+                "select r.rid, r.container_type, r.container_id, r.version, {body} from contained_resource r \
+                 where r.tenant = $1 and r.type = $2 and r.deleted = 0 and r.rid > $3 order by r.rid limit $4"
+            );
+            (sql, contained_number(job.cursor, 0))
+        };
+        let args =
+            [Value::from(job.tenant), Value::from(ty.abs()), Value::Int(after), Value::Int(size as i64)];
+        self.inner.database.scan(&sql, &args).await
+    }
+
     async fn reindex_total(&self, job: &Job) -> Result<i64> {
         let mut total = 0;
-        let sql = "select count(*) from resource r where r.tenant = $1 and r.type = $2 and r.deleted = 0";
         for (ty, _) in &job.work {
-            let rows = self.inner.database.scan(sql, &[Value::from(job.tenant), Value::from(*ty)]).await?;
+            let sql = match *ty > 0 {
+                true => {
+                    "select count(*) from resource r where r.tenant = $1 and r.type = $2 and r.deleted = 0"
+                }
+                false => "select count(*) from contained c where c.tenant = $1 and c.type = $2",
+            };
+            let args = [Value::from(job.tenant), Value::from(ty.abs())];
+            let rows = self.inner.database.scan(sql, &args).await?;
             total += rows.into_iter().next().map_or(Ok(0), |mut row| row.int())?;
         }
         Ok(total)
@@ -219,6 +255,10 @@ impl Store {
                 let sql = "update tenant set words_ready = 1 where id = $1";
                 steps.push(Step::new(sql, vec![Value::from(job.tenant)]));
             }
+            if job.work.iter().any(|(_, params)| params.contains(&CONTAINED)) {
+                let sql = "update tenant set contained_ready = 1 where id = $1";
+                steps.push(Step::new(sql, vec![Value::from(job.tenant)]));
+            }
             steps.push(count_on(job.tenant));
             let side = Side { epoch: registry.epoch(), changes_parameters: true, steps, fills: Vec::new() };
             match self.apply(job.tenant, WriteSet::default(), Vec::new(), side).await {
@@ -246,14 +286,18 @@ impl Store {
         let Some(mut row) = self.inner.database.point(sql, &[before]).await?.into_iter().next() else {
             return Ok(false);
         };
-        let args = [Value::Int(row.int()?), Value::Int(row.int()?), Value::Int(SWEEP)];
+        let (number, tenant) = (row.int()?, row.int()?);
         for sql in self.sweeps() {
-            if !self.administer(sql, args.to_vec()).await?.is_empty() {
-                return Ok(true);
+            // Rows of contained resources stand under the complement.
+            for param in [number, !number] {
+                let args = vec![Value::Int(param), Value::Int(tenant), Value::Int(SWEEP)];
+                if !self.administer(sql.clone(), args).await?.is_empty() {
+                    return Ok(true);
+                }
             }
         }
         let sql = "delete from custom_parameter where id = $1 and tenant = $2 and state = 2";
-        self.administer(sql, args[..2].to_vec()).await?;
+        self.administer(sql, vec![Value::Int(number), Value::Int(tenant)]).await?;
         Ok(true)
     }
 
@@ -273,12 +317,12 @@ impl Store {
     }
 }
 
-/// Every type, with the words to fill in.
-fn add_words(work: &mut Vec<(i32, Vec<i32>)>, types: impl Iterator<Item = i32>) {
+/// Adds what is filled in for every type.
+fn add_to_all(work: &mut Vec<(i32, Vec<i32>)>, what: i32, types: impl Iterator<Item = i32>) {
     for ty in types {
         match work.iter_mut().find(|(number, _)| *number == ty) {
-            Some((_, params)) => params.push(WORDS),
-            None => work.push((ty, vec![WORDS])),
+            Some((_, params)) => params.push(what),
+            None => work.push((ty, vec![what])),
         }
     }
 }

@@ -5,13 +5,21 @@ use crate::value::{Row, Value};
 use crate::{Database, Store, Stored};
 use bytes::Bytes;
 use remit_fhir::{Error, Result};
-use remit_search::{AccessPlan, Arg, Condition, Criterion, Densities, Query, Side, Statement, Test, Total};
+use remit_search::{
+    AccessPlan, Arg, Condition, Contained, Criterion, Densities, Query, Side, Statement, Test, Total,
+};
 use remit_spec::TypeId;
+use std::collections::HashMap;
+
+/// The largest page whose texts are looked for in memory. Larger ones are read by those who read
+/// everything once; they would drive out what others ask for again.
+const KEPT_PAGE: usize = 250;
 
 /// A page of matches.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// Matches, in order.
+    /// Matches, in order. A contained resource has the type and the version of its container, and
+    /// `id#contained` as its id.
     pub entries: Vec<Stored>,
     /// Resources that `_include` and `_revinclude` ask for.
     pub includes: Vec<Stored>,
@@ -42,11 +50,7 @@ impl Store {
             0 => Found::default(),
             _ => self.page(plan, query).await?,
         };
-        let wanted = matches!(query.total, Total::Accurate | Total::Estimate) || query.count == 0;
-        if query.cursor.is_none() && found.next.is_none() && query.count > 0 && query.total != Total::None {
-            // The first page is the last: its length is the total, for nothing.
-            found.total = Some(found.entries.len() as u64);
-        } else if wanted {
+        if needs_count(query, &mut found) {
             found.total = Some(self.counted(plan, query).await?);
         }
         Ok(found)
@@ -54,21 +58,102 @@ impl Store {
 
     /// A page of matches without what comes along, and whether there are more.
     pub async fn matches(&self, plan: &AccessPlan, query: &Query) -> Result<(Vec<Match>, bool)> {
+        has_addresses(query)?;
         self.matched(plan, &*self.resolved(plan, query).await?).await
     }
 
     async fn matched(&self, plan: &AccessPlan, query: &Query) -> Result<(Vec<Match>, bool)> {
+        if query.contained != Contained::No {
+            return self.matched_contained(plan, query).await;
+        }
         let densities = self.densities(plan, query).await?;
         let statement = self.page_statement(plan, query, &densities);
-        let rows = self.run(plan, &statement).await?;
-        let more = rows.len() > query.count;
-        let rows = rows.into_iter().take(query.count).map(|row| self.found(row));
-        Ok((rows.collect::<Result<_>>()?, more))
+        self.first(plan, statement, query.count).await
+    }
+
+    /// The first rows of a page statement, with texts from memory where they are there, and whether
+    /// there are more.
+    pub(crate) async fn first(
+        &self,
+        plan: &AccessPlan,
+        statement: Statement,
+        count: usize,
+    ) -> Result<(Vec<Match>, bool)> {
+        if count <= KEPT_PAGE {
+            let apart = statement.clone().without_bodies(self.dialect());
+            let (mut found, more) = self.rows(plan, &apart, count).await?;
+            if self.put_bodies(&mut found).await? {
+                return Ok((found, more));
+            }
+        }
+        self.rows(plan, &statement, count).await
+    }
+
+    async fn rows(
+        &self,
+        plan: &AccessPlan,
+        statement: &Statement,
+        count: usize,
+    ) -> Result<(Vec<Match>, bool)> {
+        let rows = self.run(plan, statement).await?;
+        let more = rows.len() > count;
+        let found = rows.into_iter().take(count).map(|row| self.found(row)).collect::<Result<_>>()?;
+        Ok((found, more))
+    }
+
+    /// Gives each match its text; `false` when one has changed since it was found.
+    async fn put_bodies(&self, found: &mut [Match]) -> Result<bool> {
+        let bodies = &self.inner.bodies;
+        let mut missing: HashMap<i64, usize> = HashMap::new();
+        for (place, one) in found.iter_mut().enumerate() {
+            match bodies.get(one.rid) {
+                Some((version, text)) if version == one.stored.version => one.stored.body = Some(text),
+                _ => drop(missing.insert(one.rid, place)),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        let rids = missing.keys().map(|rid| rid.to_string().into()).collect();
+        let sql = match self.dialect() {
+            remit_search::Dialect::Sqlite => {
+                "select r.rid, r.version, json(r.body) from json_each($1) k \
+                 cross join resource r on r.rid = k.value"
+            }
+            remit_search::Dialect::Postgres => {
+                "select r.rid, r.version, coalesce(r.text, r.body::text) from unnest($1::text[]) k (value) \
+                 join resource r on r.rid = k.value::bigint"
+            }
+        };
+        let mut left = missing.len();
+        for mut row in self.inner.database.scan(sql, &[Value::List(rids)]).await? {
+            let (rid, version, text) = (row.int()?, row.int()?, row.text_or_null()?.map(Bytes::from));
+            let one = missing.get(&rid).and_then(|place| found.get_mut(*place));
+            if let (Some(one), Some(text)) = (one, text)
+                && one.stored.version == version
+            {
+                bodies.add(rid, version, &text);
+                one.stored.body = Some(text);
+                left -= 1;
+            }
+        }
+        Ok(left == 0)
     }
 
     /// A page with what comes along, of a query whose codes are known.
     pub(crate) async fn page(&self, plan: &AccessPlan, query: &Query) -> Result<Found> {
-        let (mut rows, more) = self.matched(plan, query).await?;
+        let (rows, more) = self.matched(plan, query).await?;
+        self.paged(plan, query, rows, more).await
+    }
+
+    /// A page of matches in the order in which they were read.
+    pub(crate) async fn paged(
+        &self,
+        plan: &AccessPlan,
+        query: &Query,
+        mut rows: Vec<Match>,
+        more: bool,
+    ) -> Result<Found> {
         // Where the page came from there is another: that of the cursor.
         let (is_next, is_previous) = match query.side {
             Side::After => (more, query.cursor.is_some()),
@@ -94,6 +179,13 @@ impl Store {
     }
 
     async fn counted(&self, plan: &AccessPlan, query: &Query) -> Result<u64> {
+        match query.contained {
+            Contained::No => self.counted_one(plan, query).await,
+            _ => self.counted_contained(plan, query).await,
+        }
+    }
+
+    pub(crate) async fn counted_one(&self, plan: &AccessPlan, query: &Query) -> Result<u64> {
         let densities = self.densities(plan, query).await?;
         let statement = remit_search::count(query, plan, &self.inner.registry, self.dialect(), &densities);
         let rows = self.run(plan, &statement).await?;
@@ -103,6 +195,7 @@ impl Store {
 
     /// Logical ids of the first matches, for conditions.
     pub async fn ids(&self, plan: &AccessPlan, query: &Query, limit: usize) -> Result<Vec<String>> {
+        has_addresses(query)?;
         let statement = self.ids_statement(plan, &*self.resolved(plan, query).await?, limit);
         let rows = self.run(plan, &statement).await?;
         rows.into_iter().map(id_of).collect()
@@ -122,15 +215,25 @@ impl Store {
         Ok(!self.ids(plan, &query, 1).await?.is_empty())
     }
 
-    fn page_statement(&self, plan: &AccessPlan, query: &Query, densities: &Densities) -> Statement {
+    pub(crate) fn page_statement(
+        &self,
+        plan: &AccessPlan,
+        query: &Query,
+        densities: &Densities,
+    ) -> Statement {
         remit_search::page(query, plan, &self.inner.registry, self.dialect(), densities)
     }
 
     /// How many rows the parts of a search have, counted to a bound; what is sparse leads.
-    async fn densities(&self, plan: &AccessPlan, query: &Query) -> Result<Densities> {
+    pub(crate) async fn densities(&self, plan: &AccessPlan, query: &Query) -> Result<Densities> {
         let Some(probe) = remit_search::probes(query, plan, &self.inner.registry, self.dialect()) else {
             return Ok(Densities::default());
         };
+        let counted = &self.inner.counted;
+        let key = counted.key(&probe.statement);
+        if let Some(densities) = counted.get(key) {
+            return Ok(densities);
+        }
         let mut counts = Vec::new();
         for row in self.run(plan, &probe.statement).await? {
             counts.extend(row.rest().into_iter().map(|value| match value {
@@ -138,7 +241,9 @@ impl Store {
                 _ => 0,
             }));
         }
-        Ok(probe.densities(&counts))
+        let densities = probe.densities(&counts);
+        counted.add(key, densities.clone());
+        Ok(densities)
     }
 
     pub(crate) async fn run(&self, plan: &AccessPlan, statement: &Statement) -> Result<Vec<Row>> {
@@ -154,7 +259,7 @@ impl Store {
             Arg::Int(n) => Value::Int(*n),
             Arg::Float(n) => Value::Real(*n),
             Arg::Text(text) => Value::Text(text.clone()),
-            Arg::Codes(group) => Value::Codes(group.clone()),
+            Arg::List(texts) => Value::List(texts.clone()),
             Arg::System(uri) => match self.inner.symbols.get(uri) {
                 Some(number) => Value::from(number),
                 None => {
@@ -208,6 +313,24 @@ impl Store {
     }
 }
 
+/// Whether the matches must be counted. Where the first page is the last, its length is the total, for
+/// nothing.
+pub(crate) fn needs_count(query: &Query, found: &mut Found) -> bool {
+    if query.cursor.is_none() && found.next.is_none() && query.count > 0 && query.total != Total::None {
+        found.total = Some(found.entries.len() as u64);
+        return false;
+    }
+    matches!(query.total, Total::Accurate | Total::Estimate) || query.count == 0
+}
+
+/// 400 when a query that is to name resources asks for contained ones, which have no address.
+fn has_addresses(query: &Query) -> Result<()> {
+    match query.contained {
+        Contained::No => Ok(()),
+        _ => Err(Error::invalid("Contained resources have no address: leave _contained out here.")),
+    }
+}
+
 /// The logical id in a row of a page statement.
 pub(crate) fn id_of(mut row: Row) -> Result<String> {
     let (_rid, _type) = (row.int()?, row.int()?);
@@ -221,6 +344,6 @@ fn key(value: Value) -> remit_search::Key {
         Value::Real(n) => remit_search::Key::Float(n),
         Value::Text(text) => remit_search::Key::Text(text),
         // No column gives a list.
-        Value::Codes(_) => remit_search::Key::Null,
+        Value::List(_) => remit_search::Key::Null,
     }
 }

@@ -42,7 +42,7 @@ impl ToSql for Value {
             Value::Real(n) => (*n).into(),
             Value::Text(text) => text.as_str().into(),
             // A list of texts is always JSON.
-            Value::Codes(group) => serde_json::to_string(&group.codes).unwrap_or_default().into(),
+            Value::List(texts) => serde_json::to_string(&**texts).unwrap_or_default().into(),
         })
     }
 }

@@ -36,6 +36,21 @@ impl Store {
         Ok(())
     }
 
+    /// The codes of value sets by their canonical URLs, for each the reason when they cannot be worked
+    /// out.
+    pub async fn value_set_codes(
+        &self,
+        plan: &AccessPlan,
+        urls: &[String],
+    ) -> Result<Vec<Result<Arc<Codes>>>> {
+        let check = self.check(plan).await?;
+        let mut found = Vec::with_capacity(urls.len());
+        for url in urls {
+            found.push(self.codes_of(plan, check, &Set::ValueSet(url.as_str().into())).await);
+        }
+        Ok(found)
+    }
+
     /// A query whose sets of codes are replaced.
     pub(crate) async fn resolved<'q>(&self, plan: &AccessPlan, query: &'q Query) -> Result<Cow<'q, Query>> {
         if !remit_search::has_open_sets(query) {

@@ -1,7 +1,6 @@
 //! Values that cross the seam between us and a database.
 
 use remit_fhir::{Error, Result};
-use remit_terminology::Group;
 use std::sync::Arc;
 
 /// A value bound to a statement or read from a row.
@@ -16,7 +15,7 @@ pub(crate) enum Value {
     /// Text
     Text(String),
     /// A list of texts; only ever bound.
-    Codes(Arc<Group>),
+    List(Arc<[Box<str>]>),
 }
 
 impl From<i64> for Value {
@@ -82,6 +81,6 @@ fn kind(value: &Value) -> &'static str {
         Value::Int(_) => "an integer",
         Value::Real(_) => "a real number",
         Value::Text(_) => "text",
-        Value::Codes(_) => "a list",
+        Value::List(_) => "a list",
     }
 }

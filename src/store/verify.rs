@@ -6,7 +6,7 @@
 use crate::value::{Row, Value};
 use crate::{Database, Store};
 use remit_fhir::{Error, Kind, Result, json};
-use remit_search::{AccessPlan, IndexRows, extract};
+use remit_search::{AccessPlan, IndexRows, contained_number, container_of, extract, words_of};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -22,6 +22,8 @@ pub struct Verified {
     pub wrong: Vec<String>,
     /// How many are wrong in all.
     pub wrong_count: u64,
+    /// Numbers of all that are wrong.
+    pub(crate) rids: Vec<i64>,
 }
 
 impl Verified {
@@ -61,6 +63,10 @@ pub(crate) const TABLES: [(&str, &str); 10] = [
     ("ix_text", "tenant, param, norm"),
 ];
 
+/// Where the rows of `contained` and the words are hashed.
+const CONTAINED_TABLE: usize = TABLES.len();
+const WORDS_TABLE: usize = TABLES.len() + 1;
+
 /// Numbers that turn texts of rows into what the tables hold.
 struct Expected {
     symbols: HashMap<String, i64>,
@@ -72,11 +78,26 @@ impl Expected {
         Cell::Int(if uri.is_empty() { 0 } else { self.symbols.get(uri).copied().unwrap_or(-1) })
     }
 
-    fn sum(&self, store: &Store, tenant: i64, rows: &IndexRows) -> Sum {
+    /// The rows of a resource and of those that it contains.
+    fn sum(&self, store: &Store, tenant: i64, rid: i64, rows: &IndexRows) -> Sum {
+        let mut sum = self.sum_of(store, tenant, rid, rid, rows);
+        for (place, rows) in &rows.inside {
+            let number = contained_number(rid, *place);
+            sum = plus(sum, self.sum_of(store, tenant, rid, number, rows));
+            for r in &rows.contained {
+                let kind = Cell::Int(store.inner.number_of(r.ty).into());
+                let cells = [Cell::Int(number), Cell::Int(tenant), kind, Cell::Text(&r.id)];
+                sum = plus(sum, (hash(CONTAINED_TABLE, cells), 1));
+            }
+        }
+        sum
+    }
+
+    fn sum_of(&self, store: &Store, tenant: i64, container: i64, rid: i64, rows: &IndexRows) -> Sum {
         let mut sum: Sum = (0, 0);
         let mut add = |table: usize, param: i32, rest: &[Cell<'_>]| {
-            let key = [Cell::Int(tenant), Cell::Int(param.into())];
-            sum = (sum.0.wrapping_add(hash(table, key.into_iter().chain(rest.iter().copied()))), sum.1 + 1);
+            let key = [Cell::Int(rid), Cell::Int(tenant), Cell::Int(param.into())];
+            sum = plus(sum, (hash(table, key.into_iter().chain(rest.iter().copied())), 1));
         };
         let real = |r: remit_search::Real| Cell::Real(r.0.to_bits());
         for r in &rows.tokens {
@@ -85,6 +106,10 @@ impl Expected {
         for r in &rows.references {
             let key = (tenant, i64::from(store.inner.number_of(r.ty)), r.id.to_string());
             add(1, r.param, &[Cell::Int(self.rids.get(&key).copied().unwrap_or(-1))]);
+        }
+        for r in &rows.inner {
+            let target = r.place.map_or(container, |place| contained_number(container, place));
+            add(1, r.param, &[Cell::Int(target)]);
         }
         for r in &rows.uris {
             add(2, r.param, &[Cell::Text(&r.uri)]);
@@ -122,7 +147,51 @@ impl Expected {
         for r in &rows.texts {
             add(9, r.param, &[Cell::Text(&r.norm)]);
         }
+        for r in &rows.words {
+            let words = words_of(tenant as i32, r);
+            for word in words.split(' ') {
+                sum = plus(sum, (hash(WORDS_TABLE, [Cell::Int(rid), Cell::Text(word)]), 1));
+            }
+        }
         sum
+    }
+}
+
+fn plus(a: Sum, b: Sum) -> Sum {
+    (a.0.wrapping_add(b.0), a.1 + b.1)
+}
+
+/// What cannot be compared, because it is being filled in or taken away.
+struct Unfinished {
+    params: HashSet<i32>,
+    /// Tenants of which not all resources have their words.
+    words: HashSet<i64>,
+    /// Tenants of which not all contained resources have their rows.
+    contained: HashSet<i64>,
+}
+
+impl Unfinished {
+    fn leave_out(&self, tenant: i64, rows: &mut IndexRows) {
+        rows.leave_out(&self.params);
+        if self.contained.contains(&tenant) {
+            rows.inside.clear();
+            rows.inner.clear();
+        }
+        if self.words.contains(&tenant) {
+            rows.words.clear();
+            rows.inside.iter_mut().for_each(|(_, rows)| rows.words.clear());
+        }
+    }
+
+    /// Whether a stored row is left out: its number, its columns, and whether these end in a target.
+    fn has(&self, rid: i64, columns: &[Value], is_reference: bool) -> bool {
+        let [Value::Int(tenant), Value::Int(param), rest @ ..] = columns else { return false };
+        let param = *param as i32;
+        let is_inner =
+            matches!(rest, [Value::Int(target)] if is_reference && (*target < 0 || *target == rid));
+        self.params.contains(&param)
+            || (rid < 0 && self.params.contains(&!param))
+            || ((rid < 0 || is_inner) && self.contained.contains(tenant))
     }
 }
 
@@ -139,7 +208,7 @@ impl Store {
             return Err(Error::new(Kind::Forbidden, "Only the server itself may check the index."));
         }
         let bases = self.bases(public_url).await?;
-        let unfinished = self.unfinished_parameters().await?;
+        let unfinished = self.unfinished().await?;
         let mut sums = self.stored_sums(&unfinished).await?;
         let expected = self.expected().await?;
         let mut verified = Verified::default();
@@ -158,28 +227,26 @@ impl Store {
                         let document = json::parse(text)?;
                         let base = bases.get(&tenant).map_or("", String::as_str);
                         let mut rows = extract(document.root(), ty, &self.registry_of(tenant as i32), base)?;
-                        rows.leave_out(&unfinished);
-                        // The index of words cannot be read back by resource.
-                        rows.words.clear();
+                        unfinished.leave_out(tenant, &mut rows);
                         verified.resources += 1;
                         verified.rows += rows.len() as u64;
-                        expected.sum(self, tenant, &rows)
+                        expected.sum(self, tenant, rid, &rows)
                     }
                     None => (0, 0),
                 };
                 if sums.remove(&rid).unwrap_or_default() != sum {
                     let name = self.inner.registry.definitions().name(ty);
-                    verified.note(format!("{tenant}: {name}/{id}"));
+                    verified.note(rid, format!("{tenant}: {name}/{id}"));
                 }
             }
             progress(verified.resources);
         }
-        sums.keys().for_each(|rid| verified.note(format!("rows of {rid}, which is no resource")));
+        sums.keys().for_each(|rid| verified.note(*rid, format!("rows of {rid}, which is no resource")));
         Ok(verified)
     }
 
     /// The FHIR base of each tenant; none without a public URL.
-    async fn bases(&self, public_url: &str) -> Result<HashMap<i64, String>> {
+    pub(crate) async fn bases(&self, public_url: &str) -> Result<HashMap<i64, String>> {
         if public_url.is_empty() {
             return Ok(HashMap::new());
         }
@@ -215,38 +282,77 @@ impl Store {
         Ok(Expected { symbols, rids })
     }
 
-    /// Parameters of tenants whose rows are being filled in or taken away.
-    async fn unfinished_parameters(&self) -> Result<HashSet<i32>> {
-        let sql = "select id from custom_parameter where state <> 1";
-        let rows = self.inner.database.point(sql, &[]).await?;
-        rows.into_iter().map(|mut row| row.int().map(|id| id as i32)).collect()
+    async fn unfinished(&self) -> Result<Unfinished> {
+        let ids = async |sql: &str| {
+            let rows = self.inner.database.point(sql, &[]).await?;
+            rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<i64>>>()
+        };
+        let params = ids("select id from custom_parameter where state <> 1").await?;
+        Ok(Unfinished {
+            params: params.into_iter().map(|id| id as i32).collect(),
+            words: ids("select id from tenant where words_ready = 0").await?.into_iter().collect(),
+            contained: ids("select id from tenant where contained_ready = 0").await?.into_iter().collect(),
+        })
     }
 
-    async fn stored_sums(&self, unfinished: &HashSet<i32>) -> Result<HashMap<i64, Sum>> {
+    /// Sums of the stored rows of each resource with those of the resources that it contains.
+    async fn stored_sums(&self, unfinished: &Unfinished) -> Result<HashMap<i64, Sum>> {
         let mut sums: HashMap<i64, Sum> = HashMap::new();
+        let mut add = |table: usize, rid: i64, values: &[Value]| {
+            let cells = values.iter().map(|value| match value {
+                Value::Int(n) => Cell::Int(*n),
+                Value::Real(n) => Cell::Real(n.to_bits()),
+                Value::Text(text) => Cell::Text(text),
+                // No column holds a list.
+                Value::Null | Value::List(_) => Cell::Text(""),
+            });
+            let owner = container_of(rid).map_or(rid, |(container, _)| container);
+            let sum = sums.entry(owner).or_default();
+            *sum = plus(*sum, (hash(table, std::iter::once(Cell::Int(rid)).chain(cells)), 1));
+        };
         for (table, (name, columns)) in TABLES.iter().enumerate() {
             self.each(&format!("select rid, {columns} from {name}"), |mut row| {
                 let rid = row.int()?;
-                let values = row.rest();
-                // The second column is the parameter in every table.
-                if matches!(values.get(1), Some(Value::Int(n)) if unfinished.contains(&(*n as i32))) {
-                    return Ok(());
+                let values: Vec<Value> = row.rest().into_iter().collect();
+                if !unfinished.has(rid, &values, *name == "ix_reference") {
+                    add(table, rid, &values);
                 }
-                let cells = values.iter().map(|value| match value {
-                    Value::Null => Cell::Text(""),
-                    Value::Int(n) => Cell::Int(*n),
-                    Value::Real(n) => Cell::Real(n.to_bits()),
-                    Value::Text(text) => Cell::Text(text),
-                    // No column holds a list.
-                    Value::Codes(_) => Cell::Text(""),
-                });
-                let sum = sums.entry(rid).or_default();
-                *sum = (sum.0.wrapping_add(hash(table, cells)), sum.1 + 1);
                 Ok(())
             })
             .await?;
         }
+        self.each("select rid, tenant, type, id from contained", |mut row| {
+            let rid = row.int()?;
+            let values: Vec<Value> = row.rest().into_iter().collect();
+            let is_left_out =
+                matches!(values[..], [Value::Int(tenant), ..] if unfinished.contained.contains(&tenant));
+            if !is_left_out {
+                add(CONTAINED_TABLE, rid, &values);
+            }
+            Ok(())
+        })
+        .await?;
+        self.each(self.stored_words(), |mut row| {
+            let (rid, word) = (row.int()?, row.text()?);
+            let digits = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
+            let tenant: i64 = word.get(..digits).and_then(|digits| digits.parse().ok()).unwrap_or_default();
+            let is_left_out =
+                unfinished.words.contains(&tenant) || (rid < 0 && unfinished.contained.contains(&tenant));
+            if !is_left_out {
+                add(WORDS_TABLE, rid, &[Value::Text(word)]);
+            }
+            Ok(())
+        })
+        .await?;
         Ok(sums)
+    }
+
+    /// Every word of every resource: the number of the resource, and the word as it is kept.
+    fn stored_words(&self) -> &'static str {
+        match &self.inner.database {
+            Database::Sqlite(_) => "select doc, term from ix_words_kept",
+            Database::Postgres(_) => "select rid, unnest(tsvector_to_array(words)) from ix_words",
+        }
     }
 
     async fn each(&self, sql: &str, visit: impl FnMut(Row) -> Result<()> + Send) -> Result<()> {
@@ -258,8 +364,9 @@ impl Store {
 }
 
 impl Verified {
-    fn note(&mut self, what: String) {
+    fn note(&mut self, rid: i64, what: String) {
         self.wrong_count += 1;
+        self.rids.push(rid);
         if self.wrong.len() < Verified::LISTED {
             self.wrong.push(what);
         }

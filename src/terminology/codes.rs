@@ -15,7 +15,7 @@ pub struct Group {
     /// The system.
     pub system: Box<str>,
     /// The codes in their order.
-    pub codes: Box<[Box<str>]>,
+    pub codes: Arc<[Box<str>]>,
 }
 
 /// Codes while they are gathered.

@@ -34,7 +34,7 @@ pub(super) struct Bench {
     pub(super) time: Duration,
 }
 
-async fn ask(
+pub(super) async fn ask(
     client: &Client,
     method: Method,
     target: &str,
@@ -242,7 +242,7 @@ fn member(prefix: &str, id: &str, n: usize) -> [serde_json::Value; 2] {
 }
 
 /// A generated transaction: a patient and observations that point to it.
-fn generated(n: usize) -> (Bytes, usize) {
+pub(super) fn generated(n: usize) -> (Bytes, usize) {
     let url = format!("urn:uuid:{}", uuid::Uuid::new_v4());
     let mut entries = vec![json!({ "fullUrl": url, "request": { "method": "POST", "url": "Patient" },
         "resource": { "resourceType": "Patient", "name": [{ "family": format!("Load{n}"), "given": ["Bench"] }],
@@ -261,7 +261,7 @@ fn generated(n: usize) -> (Bytes, usize) {
     )
 }
 
-fn read_bundles(folder: &Path) -> Result<Vec<(Bytes, usize)>> {
+pub(super) fn read_bundles(folder: &Path) -> Result<Vec<(Bytes, usize)>> {
     let fault = |e| Error::unprocessable(format!("{} cannot be read.", folder.display())).because(e);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fault)? {
@@ -282,7 +282,7 @@ fn read_bundles(folder: &Path) -> Result<Vec<(Bytes, usize)>> {
     Ok(bundles)
 }
 
-async fn post_bundle(client: &Client, bundle: Bytes, entries: usize) -> Result<(), String> {
+pub(super) async fn post_bundle(client: &Client, bundle: Bytes, entries: usize) -> Result<(), String> {
     let answer = ask(client, Method::POST, "", bundle, 200).await?;
     let document = json::parse(answer.body).map_err(|e| e.to_string())?;
     let list = document.root().get("entry");

@@ -17,7 +17,7 @@ pub(super) struct Server {
     child: Child,
     /// Its FHIR base.
     pub(super) base: Url,
-    database: String,
+    pub(super) database: String,
     folder: Option<PathBuf>,
 }
 

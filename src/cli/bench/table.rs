@@ -1,5 +1,6 @@
 //! Figures as a table and as a file.
 
+use super::expressions::Figures;
 use super::server::Server;
 use remit_fhir::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -30,12 +31,15 @@ pub(super) struct Results {
     pub(super) rows: Vec<Row>,
     /// Memory of the server at the end, when it was ours.
     pub(super) memory_mib: Option<f64>,
+    /// FHIRPath by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fhirpath: Option<Figures>,
 }
 
 impl Results {
     pub(super) fn new(server: Option<&Server>) -> Results {
         let database = server.map_or("a running server", |server| server.database_kind());
-        Results { machine: machine(database), rows: Vec::new(), memory_mib: None }
+        Results { machine: machine(database), rows: Vec::new(), memory_mib: None, fhirpath: None }
     }
 
     pub(super) fn read(path: &Path) -> Result<Results> {
@@ -59,6 +63,12 @@ impl Results {
         let mut out = format!("{}\n", self.machine);
         if let Some(earlier) = earlier {
             let _ = writeln!(out, "compared with: {}", earlier.machine);
+        }
+        if let Some(figures) = &self.fhirpath {
+            figures.render(&mut out);
+        }
+        if self.rows.is_empty() {
+            return out;
         }
         let _ = writeln!(
             out,
@@ -88,7 +98,8 @@ impl Results {
     }
 }
 
-fn machine(database: &str) -> String {
+/// Processor, cores, memory, database, version.
+pub(super) fn machine(database: &str) -> String {
     let line_of = |file: &str, name: &str| {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
@@ -121,7 +132,8 @@ mod tests {
             wrong: 1,
             fault: Some("status 500".into()),
         };
-        let results = Results { machine: "a machine".into(), rows: vec![row], memory_mib: Some(12.0) };
+        let results =
+            Results { machine: "a machine".into(), rows: vec![row], memory_mib: Some(12.0), fhirpath: None };
         let mut earlier: Results = serde_json::from_str(&results.to_json()).unwrap();
         earlier.rows[0].per_s = 1500.0;
         let text = results.render(Some(&earlier));

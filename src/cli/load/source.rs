@@ -19,6 +19,8 @@ use std::sync::Arc;
 const MAX_PIECE_BYTES: u64 = 512 << 20;
 /// How far into a file its first resource is looked for.
 const HEAD_BYTES: usize = 64 << 10;
+/// The folder in which all files of a FHIR package lie.
+const PACKAGE: &str = "package";
 /// Folders inside each other; a loop of links ends here.
 const MAX_FOLDER_DEPTH: usize = 32;
 
@@ -171,9 +173,14 @@ fn archive(
     each: &mut dyn FnMut(Piece) -> bool,
 ) -> io::Result<bool> {
     let mut archive = tar::Archive::new(stream);
+    let mut is_package = None;
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
+        // The first entry tells, for all of a package lies in one folder.
+        if *is_package.get_or_insert_with(|| path.starts_with(PACKAGE)) && !is_in_package(&path) {
+            continue;
+        }
         let Some((kind, is_packed)) = kind(&path).filter(|(kind, _)| *kind != Kind::Archive) else {
             continue;
         };
@@ -189,6 +196,13 @@ fn archive(
         }
     }
     Ok(true)
+}
+
+/// Whether a file of a FHIR package is one of its resources: these lie side by side, beside the file that
+/// describes the package. Folders hold examples and what is made for other programs
+/// (<https://hl7.org/fhir/R4/downloads.html>).
+fn is_in_package(path: &Path) -> bool {
+    path.parent() == Some(Path::new(PACKAGE)) && path.file_name().is_some_and(|name| name != "package.json")
 }
 
 /// The pieces of one stream.
@@ -297,6 +311,19 @@ mod tests {
         ];
         for (name, expected) in cases {
             assert_eq!(kind(Path::new(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_package_its_resources_are_loaded() {
+        for (name, expected) in [
+            ("package/SearchParameter-us-core-race.json", true),
+            ("package/package.json", false),
+            ("package/example/Patient-child-example.json", false),
+            ("package/other/ImplementationGuide.json", false),
+            ("elsewhere/a.json", false),
+        ] {
+            assert_eq!(is_in_package(Path::new(name)), expected, "{name}");
         }
     }
 

@@ -63,7 +63,7 @@ impl Target {
             return Err(Error::internal("a server does not perform here"));
         };
         let cx = rest::Context { store, plan, defs: Definitions::r4(), base: BASE, settings };
-        let document = json::parse(bundle.to_owned())?;
+        let document = rest::spelled(json::parse(bundle.to_owned())?)?;
         let read = |_| -> rest::Running<'_> {
             Box::pin(async { Err(Error::invalid("A load writes; entries that read are not performed.")) })
         };

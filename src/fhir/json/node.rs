@@ -31,6 +31,7 @@ pub(super) struct Raw {
     /// The entry after this value and all inside it.
     pub(super) next: u32,
     pub(super) kind: ValueKind,
+    /// Of a string: it holds escapes. Of an object: the name of a member may begin with `_`.
     pub(super) escaped: bool,
     pub(super) in_object: bool,
 }
@@ -58,50 +59,60 @@ impl PartialEq for Node<'_> {
 impl Eq for Node<'_> {}
 
 impl<'a> Node<'a> {
+    #[inline]
     pub(super) fn new(document: &'a Document, at: u32) -> Self {
         Node { document, at }
     }
 
+    #[inline]
     fn raw(self) -> Raw {
         self.document.nodes[self.at as usize]
     }
 
     /// The document that holds this node.
+    #[inline]
     pub fn document(self) -> &'a Document {
         self.document
     }
 
     /// A number that tells nodes of one document apart, rising in text order.
+    #[inline]
     pub fn index(self) -> u32 {
         self.at
     }
 
     /// What the node holds.
+    #[inline]
     pub fn kind(self) -> ValueKind {
         self.raw().kind
     }
 
     /// Whether this is an object.
+    #[inline]
     pub fn is_object(self) -> bool {
         self.kind() == ValueKind::Object
     }
 
     /// Whether this is an array.
+    #[inline]
     pub fn is_array(self) -> bool {
         self.kind() == ValueKind::Array
     }
 
     /// Whether this is `null`.
+    #[inline]
     pub fn is_null(self) -> bool {
         self.kind() == ValueKind::Null
     }
 
+    #[inline]
     fn slice(self, start: u32, end: u32) -> &'a str {
         // Offsets of the tape lie on token borders, which are character borders.
         self.document.text().get(start as usize..end as usize).unwrap_or_default()
     }
 
     /// Byte range of the value in the text, quotes included.
+    #[inline]
     pub fn range(self) -> std::ops::Range<usize> {
         let raw = self.raw();
         match raw.kind {
@@ -132,6 +143,7 @@ impl<'a> Node<'a> {
         raw.in_object.then(|| Node::new(self.document, self.at - 1).unescaped())
     }
 
+    #[inline]
     fn unescaped(self) -> Cow<'a, str> {
         let raw = self.raw();
         let text = self.slice(raw.start, raw.end);
@@ -144,6 +156,7 @@ impl<'a> Node<'a> {
     }
 
     /// The string, escapes resolved; `None` when this is no string.
+    #[inline]
     pub fn string(self) -> Option<Cow<'a, str>> {
         (self.kind() == ValueKind::String).then(|| self.unescaped())
     }
@@ -160,6 +173,7 @@ impl<'a> Node<'a> {
 
     /// The content of a primitive as FHIR writes it in XML or FHIRPath: a string without quotes, a
     /// number's text, `true` or `false`. `None` for null, arrays and objects.
+    #[inline]
     pub fn scalar(self) -> Option<Cow<'a, str>> {
         match self.kind() {
             ValueKind::String => Some(self.unescaped()),
@@ -169,6 +183,7 @@ impl<'a> Node<'a> {
     }
 
     /// Members of an object in text order; nothing for other kinds.
+    #[inline]
     pub fn members(self) -> Members<'a> {
         let raw = self.raw();
         let at = self.at + 1;
@@ -180,6 +195,7 @@ impl<'a> Node<'a> {
     }
 
     /// Items of an array in order; nothing for other kinds.
+    #[inline]
     pub fn items(self) -> Items<'a> {
         let raw = self.raw();
         let at = self.at + 1;
@@ -187,6 +203,7 @@ impl<'a> Node<'a> {
     }
 
     /// Items of an array, or the value itself when it is none.
+    #[inline]
     pub fn each(self) -> Items<'a> {
         if self.is_array() {
             return self.items();
@@ -195,18 +212,64 @@ impl<'a> Node<'a> {
     }
 
     /// The first member of this name.
+    #[inline]
     pub fn get(self, name: &str) -> Option<Node<'a>> {
-        let mut members = self.members();
-        while members.at < members.end {
-            let (key, value) = members.step();
-            let raw = key.raw();
-            let matches =
-                if raw.escaped { key.unescaped() == name } else { key.slice(raw.start, raw.end) == name };
-            if matches {
-                return Some(value);
+        self.find(name).0
+    }
+
+    /// The first member of this name, and how many members were passed to find it.
+    #[inline]
+    pub fn find(self, name: &str) -> (Option<Node<'a>>, usize) {
+        let Members { document, mut at, end } = self.members();
+        let (nodes, text, name_bytes) = (&document.nodes, &*document.text, name.as_bytes());
+        let mut passed = 0;
+        while at < end {
+            let key = nodes[at as usize];
+            passed += 1;
+            let is_it = match key.escaped {
+                true => Node::new(document, at).unescaped() == name,
+                false => {
+                    let (start, stop) = (key.start as usize, key.end as usize);
+                    stop - start == name_bytes.len() && text[start..stop] == *name_bytes
+                }
+            };
+            if is_it {
+                return (Some(Node::new(document, at + 1)), passed);
             }
+            at = nodes[at as usize + 1].next;
         }
-        None
+        (None, passed)
+    }
+
+    /// Whether the name of a member may begin with `_`. When not, no primitive has a sibling
+    /// (<https://hl7.org/fhir/R4/json.html#primitive>).
+    #[inline]
+    pub fn has_siblings(self) -> bool {
+        let raw = self.raw();
+        raw.kind == ValueKind::Object && raw.escaped
+    }
+
+    /// Whether this is the string, or the name, with this content.
+    #[inline]
+    pub fn is_text(self, text: &str) -> bool {
+        let raw = self.raw();
+        if raw.kind != ValueKind::String {
+            return false;
+        }
+        if raw.escaped {
+            return self.unescaped() == text;
+        }
+        self.document.text.get(raw.start as usize..raw.end as usize) == Some(text.as_bytes())
+    }
+
+    /// Whether both are strings of the same content.
+    #[inline]
+    pub fn is_same_text(self, other: Node<'_>) -> bool {
+        let raw = other.raw();
+        match raw.escaped || raw.kind != ValueKind::String {
+            true => other.string().is_some_and(|text| self.is_text(&text)),
+            false => self.is_text(other.slice(raw.start, raw.end)),
+        }
     }
 
     /// The string member of this name.
@@ -286,6 +349,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
+    #[inline]
     fn step(&mut self) -> (Node<'a>, Node<'a>) {
         let key = Node::new(self.document, self.at);
         let value = Node::new(self.document, self.at + 1);
@@ -297,6 +361,7 @@ impl<'a> Members<'a> {
 impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, str>, Node<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;
@@ -317,6 +382,7 @@ pub struct Items<'a> {
 impl<'a> Iterator for Items<'a> {
     type Item = Node<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;

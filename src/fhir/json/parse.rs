@@ -226,11 +226,13 @@ impl Parser<'_> {
         let mut at = object + 1;
         let mut small: [(&[u8], u32); PAIRWISE] = [(&[], 0); PAIRWISE];
         let mut count = 0;
+        let mut has_siblings = false;
         while at < end {
             let key = self.nodes[at as usize];
             // An escaped name compares by its escaped text here; no FHIR element has one, so the
             // structure check refuses it as unknown.
             let name = &self.text[key.start as usize..key.end as usize];
+            has_siblings |= key.escaped || name.first() == Some(&b'_');
             if count < PAIRWISE {
                 if small[..count].iter().any(|(other, _)| *other == name) {
                     self.duplicates.push(at + 1);
@@ -245,6 +247,7 @@ impl Parser<'_> {
             count += 1;
             at = self.nodes[at as usize + 1].next;
         }
+        self.nodes[object as usize].escaped = has_siblings;
         if keys.is_empty() {
             return;
         }

@@ -79,7 +79,11 @@ fn echo(call: Invocation<'_>) -> BoxFuture<'_, Result<Answer>> {
 
 fn operations() -> Operations {
     let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
-    Operations::new(Definitions::r4(), vec![Operation { definition, run: Arc::new(echo) }]).unwrap()
+    Operations::new(
+        Definitions::r4(),
+        vec![Operation { definition, run: Arc::new(echo), has_formats: false }],
+    )
+    .unwrap()
 }
 
 impl Server {

@@ -1,10 +1,12 @@
-//! What a query needs, and loading it: all references of a level in one statement, each search in one.
+//! What a query needs, and loading it: all references of a level in one statement, and so all its
+//! searches, such as what points to each resource of a list.
 
 use super::fault::{Failure, Fault};
 use super::search::Search;
 use crate::rest::Context;
 use async_graphql_parser::Pos;
 use remit_fhir::{Document, json};
+use remit_search::Query;
 use remit_spec::TypeId;
 use remit_store::Stored;
 use std::collections::{HashMap, HashSet};
@@ -77,15 +79,22 @@ impl Loaded {
             let document = document(found.stored)?;
             self.resources.entry(ty).or_default().insert(id, document);
         }
-        for (key, (search, pos)) in needs.searches {
-            let found = match cx.store.search(cx.plan, &search.query).await {
-                Err(error) if error.status() < 500 => return Err(Fault::of(pos, &error).into()),
+        let mut searches: Vec<(Search, Pos)> = needs.searches.into_values().collect();
+        // Those of one field stand together, and are one statement.
+        searches.sort_by_key(|(_, pos)| (pos.line, pos.column));
+        for (search, pos) in &mut searches {
+            match cx.store.find_codes(cx.plan, &mut search.query).await {
+                Err(error) if error.status() < 500 => return Err(Fault::of(*pos, &error).into()),
                 found => found?,
-            };
+            }
+        }
+        let queries: Vec<&Query> = searches.iter().map(|(search, _)| &search.query).collect();
+        let found = cx.store.searches(cx.plan, &queries).await?;
+        for ((search, _), found) in searches.into_iter().zip(found) {
             self.charge(found.entries.len())?;
             let documents = found.entries.into_iter().filter_map(|stored| document(stored).transpose());
             let documents = documents.collect::<remit_fhir::Result<_>>()?;
-            self.searches.insert(key, Found { documents, total: found.total, next: found.next });
+            self.searches.insert(search.key, Found { documents, total: found.total, next: found.next });
         }
         Ok(())
     }

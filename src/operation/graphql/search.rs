@@ -106,6 +106,7 @@ fn is_refused(name: &str) -> bool {
             | "_elements"
             | "_total"
             | "_contained"
+            | "_containedType"
             | "_format"
             | "_pretty"
             | "_offset"

@@ -18,6 +18,7 @@ use std::pin::Pin;
 use super::{Answer, Context};
 
 pub use entry::Method;
+pub(crate) use transaction::heavy;
 
 /// What the caller wants to see of written resources, `Prefer: return=…`
 /// (<https://hl7.org/fhir/R4/http.html#ops>).

@@ -49,7 +49,7 @@ pub(super) async fn run(
 
 /// Runs work that keeps the processor busy for long, without holding up other requests where the
 /// runtime can move them to another thread.
-fn heavy<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn heavy<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

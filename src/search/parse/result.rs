@@ -1,8 +1,9 @@
 //! Parameters that say how to answer (<https://hl7.org/fhir/R4/search.html#return>): `_count`,
-//! `_sort`, `_total`, `_summary`, `_elements`, `_type`.
+//! `_sort`, `_total`, `_summary`, `_elements`, `_contained`, `_containedType`, `_type`.
 
 use super::{Context, refuse, unsupported};
-use crate::cursor::Side;
+use crate::contained::{Contained, ContainedType};
+use crate::custom::State;
 use crate::include::{self, MAX_INCLUDES};
 use crate::query::{Direction, Query, SortBy, SortKey, Summary, Total};
 use remit_fhir::Result;
@@ -14,19 +15,7 @@ const MAX_ELEMENTS: usize = 100;
 impl Query {
     /// A query without criteria.
     pub(super) fn of(types: Vec<TypeId>, count: usize) -> Query {
-        Query {
-            types,
-            criteria: Vec::new(),
-            sort: Vec::new(),
-            includes: Vec::new(),
-            count,
-            total: Total::default(),
-            summary: Summary::default(),
-            elements: Vec::new(),
-            pairs: Vec::new(),
-            cursor: None,
-            side: Side::default(),
-        }
+        Query { types, count, ..Query::default() }
     }
 }
 
@@ -71,13 +60,24 @@ pub(super) fn read(query: &mut Query, name: &str, value: &str, context: &Context
             }
             query.elements.extend(names);
         }
-        // Only resources with an address of their own are searched.
-        "_contained" if value == "false" => {}
-        "_contained" | "_containedType" => {
-            return Err(unsupported(
-                name,
-                "contained resources are not searched; they come with the resource that holds them".into(),
-            ));
+        "_contained" => {
+            query.contained = match value {
+                "false" => Contained::No,
+                "true" => Contained::Only,
+                "both" => Contained::Both,
+                _ => return Err(refuse(name, "it is false, true or both".into())),
+            };
+            if query.contained != Contained::No && context.registry.contained() == State::Filling {
+                let reason = "contained resources are not indexed yet; POST [base]/$reindex makes them searchable, and it is not done";
+                return Err(unsupported(name, reason.into()));
+            }
+        }
+        "_containedType" => {
+            query.contained_type = match value {
+                "container" => ContainedType::Container,
+                "contained" => ContainedType::Contained,
+                _ => return Err(refuse(name, "it is container or contained".into())),
+            }
         }
         _ if is_include(name) => {
             if query.includes.len() == MAX_INCLUDES {

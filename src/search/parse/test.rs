@@ -51,7 +51,7 @@ fn of_token<'v>(
     let refused = |reason: &str| Err(unsupported(name, reason.into()));
     let by = match modifier {
         Modifier::None | Modifier::Not => {
-            return Ok(Some(Test::Token(values.map(token::parse).collect::<Result<_>>()?)));
+            return tokens(found, values, context).map(|values| Some(Test::Token(values)));
         }
         Modifier::Text if gives(found, &text::WITH_TEXT, context) => return texts(values).map(Some),
         Modifier::Text => return refused("no text stands beside its codes"),
@@ -123,6 +123,23 @@ fn of_string<'v>(modifier: &Modifier, values: impl Iterator<Item = &'v str>) -> 
     };
     let all = values.map(|text| string::parse(&unescape(text)?, place)).collect::<Result<_>>()?;
     Ok(Some(Test::String(all)))
+}
+
+/// Tokens; in lower case too where a text without letter case may be meant.
+pub(crate) fn tokens<'v>(
+    found: &[&Parameter],
+    values: impl Iterator<Item = &'v str>,
+    context: &Context<'_>,
+) -> Result<Vec<token::Value>> {
+    let mut all = values.map(token::parse).collect::<Result<Vec<_>>>()?;
+    let lower: Vec<_> =
+        all.iter().map(token::Value::lowercase).filter(|value| !all.contains(value)).collect();
+    // What all resources share is no text.
+    let is_shared = found[0].definition.code.starts_with('_');
+    if !lower.is_empty() && !is_shared && gives(found, &[token::STRING], context) {
+        all.extend(lower);
+    }
+    Ok(all)
 }
 
 /// The texts beside a code or a reference.

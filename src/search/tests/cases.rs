@@ -28,6 +28,11 @@ fn tokens() {
         "meta":{"tag":[{"system":"urn:t","code":"one"}],"profile":["http://p|2"],"source":"urn:s"}}"#;
     let observation = r#"{"resourceType":"Observation","id":"1","status":"final",
         "code":{"coding":[{"system":"http://loinc.org","code":"a,b|c"},{"code":"plain"}],"text":"words"}}"#;
+    let bare = r#"{"resourceType":"Observation","id":"1","status":"final","code":{"text":"words only"},
+        "category":[{"coding":[{"system":"urn:c"}]}],"subject":{"display":"Eve"}}"#;
+    let foreign = r#"{"resourceType":"Observation","id":"1","status":"final","code":{"text":"x"},
+        "subject":{"reference":"http://elsewhere.org/fhir/Patient/5"}}"#;
+    let set = r#"{"resourceType":"ValueSet","id":"1","status":"active","version":"1.0-Beta"}"#;
     check(&[
         (patient, "Patient?gender=female", true),
         (patient, "Patient?gender=http://hl7.org/fhir/administrative-gender|female", true),
@@ -74,6 +79,19 @@ fn tokens() {
         (observation, "Observation?code=words", false),
         (observation, "Observation?status=final&code=plain", true),
         (observation, "Observation?status=final&code=other", false),
+        (bare, "Observation?code:missing=false", true),
+        (bare, "Observation?category=urn:c|", true),
+        (bare, "Observation?category=urn:d|", false),
+        (bare, "Observation?category:missing=true", false),
+        (bare, "Observation?subject:missing=true", false),
+        (bare, "Observation?patient:missing=true", true),
+        (foreign, "Observation?patient:missing=false", true),
+        (foreign, "Observation?patient=http://elsewhere.org/fhir/Patient/5", true),
+        (set, "ValueSet?version=1.0-BETA", true),
+        (set, "ValueSet?version=1.0-Beta", true),
+        (set, "ValueSet?version:not=1.0-beta", false),
+        (set, "ValueSet?version=1.0", false),
+        (set, "ValueSet?_filter=version eq 1.0-BETA", true),
     ]);
 }
 
@@ -81,12 +99,14 @@ fn tokens() {
 fn strings() {
     let patient = r#"{"resourceType":"Patient","id":"1","name":[{"family":"van der Bérg","given":["Eve","Anna Marie"]}],
         "address":[{"line":["12 Main St"],"city":"Zürich","postalCode":"8001"}]}"#;
+    let irish =
+        r#"{"resourceType":"Patient","id":"1","name":[{"family":"O'Brien-Smith","given":["-","D+"]}]}"#;
     check(&[
         (patient, "Patient?name=eve", true),
         (patient, "Patient?name=VAN  DER", true),
         (patient, "Patient?name=berg", false),
         (patient, "Patient?name:contains=BERG", true),
-        (patient, "Patient?name:contains=%", false),
+        (patient, "Patient?name:contains=b%g", false),
         (patient, "Patient?name=eve anna marie van", true),
         (patient, "Patient?given:exact=Eve", true),
         (patient, "Patient?given:exact=eve", false),
@@ -98,6 +118,15 @@ fn strings() {
         (patient, "Patient?address-postalcode=80", true),
         (patient, "Patient?name:missing=true", false),
         (patient, "Patient?family=a,van", true),
+        (patient, "Patient?family=vander", false),
+        (irish, "Patient?family=obrien", true),
+        (irish, "Patient?family=O-B'r.i", true),
+        (irish, "Patient?family:contains=nsmith", true),
+        (irish, "Patient?family:exact=O'Brien-Smith", true),
+        (irish, "Patient?family:exact=OBrienSmith", false),
+        (irish, "Patient?given:exact=-", true),
+        (irish, "Patient?given=d+", true),
+        (irish, "Patient?given=dx", false),
     ]);
 }
 
@@ -110,6 +139,7 @@ fn dates() {
     let timing = r#"{"resourceType":"ServiceRequest","id":"1","status":"active","intent":"plan","subject":{"reference":"Patient/1"},
         "occurrenceTiming":{"event":["2013-01-31","2013-03-24"]}}"#;
     let local = r#"{"resourceType":"Patient","id":"1","birthDate":"1970-05"}"#;
+    let instant = r#"{"resourceType":"Observation","id":"1","status":"final","code":{"text":"x"},"effectiveInstant":"2020-05-06T07:08:09Z"}"#;
     check(&[
         (period, "Encounter?date=2013", true),
         (period, "Encounter?date=2013-02", false),
@@ -135,6 +165,10 @@ fn dates() {
         (local, "Patient?birthdate=1970-05-01", false),
         (local, "Patient?birthdate=lt1970-05-02", true),
         (local, "Patient?birthdate=ap1970", true),
+        (instant, "Observation?date=eb2020-05-06T07:08:09.5Z", true),
+        (instant, "Observation?date=2020-05-06T07:08:09Z", true),
+        (instant, "Observation?date=gt2020-05-06T07:08:08Z", true),
+        (instant, "Observation?date=gt2020-05-06T07:08:09.1Z", false),
     ]);
 }
 
@@ -307,9 +341,8 @@ fn what_is_not_understood_is_refused_with_its_reason() {
         ("Patient?_type=Patient", "already"),
         ("?_type=Nothing", "no resource type"),
         ("?name=x", "no search parameter"),
-        ("Patient?_contained=true", "contained resources are not searched"),
-        ("Patient?_contained=both", "contained resources are not searched"),
-        ("Patient?_containedType=container", "contained resources are not searched"),
+        ("Patient?_contained=yes", "false, true or both"),
+        ("Patient?_containedType=both", "container or contained"),
         ("Patient?_cursor=abc", "paging link"),
         ("Patient?_cursor=0000000000000000-i1", "another search"),
         ("Patient?_text=x", "set not to index"),

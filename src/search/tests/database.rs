@@ -37,7 +37,13 @@ pub(super) fn ty(name: &str) -> TypeId {
 impl Database {
     pub(super) fn new() -> Database {
         let conn = Connection::open_in_memory().unwrap();
-        conn.execute_batch(include_str!("../../../migrations/sqlite/0001_store.sql")).unwrap();
+        for sql in [
+            include_str!("../../../migrations/sqlite/0001_store.sql"),
+            include_str!("../../../migrations/sqlite/0002_parameters.sql"),
+            include_str!("../../../migrations/sqlite/0004_contained.sql"),
+        ] {
+            conn.execute_batch(sql).unwrap();
+        }
         // SQLite has these only when it is built with them; the store adds them in the same way.
         type Real = fn(f64) -> f64;
         let functions: [(&str, Real); 3] =
@@ -82,7 +88,16 @@ impl Database {
         let sql =
             "update resource set version = 1, updated_us = ?, deleted = 0, body = jsonb(?) where rid = ?";
         self.conn.prepare_cached(sql).unwrap().execute((updated, text, rid)).unwrap();
-        self.write(rid, &rows);
+        self.write(rid, rid, &rows);
+        for (place, inside) in &rows.inside {
+            let number = contained_number(rid, *place);
+            self.write(number, rid, inside);
+            for r in &inside.contained {
+                let kind = self.registry.type_number(r.ty).unwrap();
+                let sql = "insert into contained values (?, ?, ?, ?, ?)";
+                self.conn.execute(sql, rusqlite::params![number, rid, TENANT, kind, &*r.id]).unwrap();
+            }
+        }
         self.all.push(Stored { rid, ty, id, updated, rows });
     }
 
@@ -103,7 +118,7 @@ impl Database {
         *self.symbols.entry(uri.to_owned()).or_insert(next)
     }
 
-    fn write(&mut self, rid: i64, rows: &IndexRows) {
+    fn write(&mut self, rid: i64, container: i64, rows: &IndexRows) {
         let t = i64::from(TENANT);
         let int = Value::Integer;
         let text = |t: &str| Value::Text(t.to_owned());
@@ -114,6 +129,10 @@ impl Database {
         }
         for r in &rows.references {
             let target = self.rid(r.ty, &r.id);
+            out.push(("ix_reference", vec![int(t), int(r.param.into()), int(target), int(rid)]));
+        }
+        for r in &rows.inner {
+            let target = r.place.map_or(container, |place| contained_number(container, place));
             out.push(("ix_reference", vec![int(t), int(r.param.into()), int(target), int(rid)]));
         }
         for r in &rows.uris {
@@ -191,7 +210,7 @@ impl Database {
             Arg::Int(i) => Value::Integer(*i),
             Arg::Float(f) => Value::Real(*f),
             Arg::Text(t) => Value::Text(t.clone()),
-            Arg::Codes(group) => Value::Text(format!("{:?}", group.codes)),
+            Arg::List(texts) => Value::Text(format!("{texts:?}")),
             Arg::System(s) => Value::Integer(self.symbols.get(s).copied().unwrap_or(-1)),
             Arg::Target(ty, id) => Value::Integer(self.rids.get(&(*ty, id.clone())).copied().unwrap_or(-1)),
         }

@@ -272,6 +272,8 @@ fn order(database: &Database, query: &Query, a: i64, b: i64) -> std::cmp::Orderi
             SortBy::Token(p) => {
                 let value = |rows: &IndexRows| {
                     let all = rows.tokens.iter().filter(|r| p.contains(&r.param)).map(|r| r.code.clone());
+                    // A system without a code is nothing to sort by.
+                    let all = all.filter(|code| !code.is_empty());
                     if rising { all.min() } else { all.max() }
                 };
                 compare(value(&x.rows), value(&y.rows), rising)

@@ -11,7 +11,7 @@ use crate::value::Value;
 use crate::{Action, Expect, Write};
 use deadpool_postgres::Object;
 use futures_util::future::{BoxFuture, try_join_all};
-use index::Columns;
+use index::{Columns, Known};
 use remit_fhir::date;
 use remit_search::Arg;
 use std::collections::HashMap;
@@ -66,7 +66,7 @@ impl Shared {
                 Arg::Int(n) => Value::Int(*n),
                 Arg::Float(n) => Value::Real(*n),
                 Arg::Text(text) => Value::Text(text.clone()),
-                Arg::Codes(group) => Value::Codes(group.clone()),
+                Arg::List(texts) => Value::List(texts.clone()),
                 Arg::System(uri) => match self.symbols.get(uri) {
                     Some(number) => Value::from(number),
                     None => {
@@ -134,7 +134,8 @@ impl Shared {
         let mut targets = HashMap::new();
         let mut missing: Vec<Key> = Vec::new();
         for (tenant, write) in writes {
-            for row in write.add.references.iter().chain(&write.remove.references) {
+            let all = write.add.each().chain(write.remove.each());
+            for row in all.flat_map(|rows| &rows.references) {
                 let key = (*tenant, row.ty, row.id.clone());
                 match own.get(&key).copied().or_else(|| self.rids.get(&key)) {
                     Some(rid) => drop(targets.insert(key, rid)),
@@ -203,11 +204,12 @@ pub(super) async fn apply(
     }
     let targets = shared.targets(client, writes, &own).await?;
     let symbols = index::symbols(shared, client, writes).await?;
+    let known = Known { registry: &shared.registry, targets: &targets, symbols: &symbols };
     let mut remove = Columns::default();
     let mut add = Columns::default();
     for ((tenant, write), rid) in writes.iter().zip(&rids) {
-        remove.push(*tenant, *rid, &write.remove, &targets, &symbols);
-        add.push(*tenant, *rid, &write.add, &targets, &symbols);
+        remove.push_all(*tenant, *rid, &write.remove, &known);
+        add.push_all(*tenant, *rid, &write.add, &known);
     }
     let mut running: Vec<Running<'_>> = Vec::new();
     remove.run(client, &index::REMOVE, &mut running);

@@ -11,10 +11,11 @@ use tokio_postgres::{NoTls, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Migrations in order; the table `migration` says how many the database has seen.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/postgres/0001_store.sql"),
     include_str!("../../../migrations/postgres/0002_parameters.sql"),
     include_str!("../../../migrations/postgres/0003_words.sql"),
+    include_str!("../../../migrations/postgres/0004_contained.sql"),
 ];
 
 /// The lock under which a node migrates, so that of two that start at once one waits. Any number
@@ -29,9 +30,10 @@ pub(super) fn pool(url: &str, config: &Config) -> Result<Pool> {
         .parse()
         .map_err(|e| Error::invalid("The address of the PostgreSQL database cannot be read.").because(e))?;
     address.application_name("remit").connect_timeout(CONNECT_TIMEOUT);
-    // Compiling a plan to machine code costs more than any of our statements takes.
+    // Compiling a plan to machine code costs more than any of our statements takes. Planning for each
+    // argument does too, and which index leads is decided before a statement is written.
     let limit = config.statement_timeout.as_millis();
-    address.options(format!("-c jit=off -c statement_timeout={limit}"));
+    address.options(format!("-c jit=off -c plan_cache_mode=force_generic_plan -c statement_timeout={limit}"));
     let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = match address.get_ssl_mode() {
         SslMode::Disable => Manager::from_config(address, NoTls, recycle),

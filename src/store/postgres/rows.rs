@@ -20,9 +20,9 @@ impl ToSql for Value {
             (Value::Int(n), _) => n.to_sql(&Type::INT8, out),
             (Value::Real(n), _) => n.to_sql(&Type::FLOAT8, out),
             (Value::Text(text), _) => text.as_str().to_sql(&Type::TEXT, out),
-            (Value::Codes(group), _) => {
-                let codes: Vec<&str> = group.codes.iter().map(|code| &**code).collect();
-                codes.to_sql(&Type::TEXT_ARRAY, out)
+            (Value::List(texts), _) => {
+                let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
+                texts.to_sql(&Type::TEXT_ARRAY, out)
             }
         }
     }
@@ -34,30 +34,24 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-/// Runs a statement that is planned for these arguments.
-pub(super) async fn query(client: &Client, sql: &str, args: &[Value]) -> Result<Vec<Row>> {
-    let found = query_raw(client, sql, args).await.map_err(from_postgres)?;
-    found.iter().map(read).collect()
+/// The type under which a value is bound.
+pub(super) fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Int(_) => Type::INT8,
+        Value::Real(_) => Type::FLOAT8,
+        Value::Text(_) | Value::Null => Type::TEXT,
+        Value::List(_) => Type::TEXT_ARRAY,
+    }
 }
 
-/// The same, with rows and errors as they come.
+/// Runs a statement that is planned for these arguments.
 pub(super) async fn query_raw(
     client: &Client,
     sql: &str,
     args: &[Value],
 ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-    let args: Vec<(&(dyn ToSql + Sync), Type)> = args
-        .iter()
-        .map(|arg| {
-            let ty = match arg {
-                Value::Int(_) => Type::INT8,
-                Value::Real(_) => Type::FLOAT8,
-                Value::Text(_) | Value::Null => Type::TEXT,
-                Value::Codes(_) => Type::TEXT_ARRAY,
-            };
-            (arg as &(dyn ToSql + Sync), ty)
-        })
-        .collect();
+    let args: Vec<(&(dyn ToSql + Sync), Type)> =
+        args.iter().map(|arg| (arg as &(dyn ToSql + Sync), type_of(arg))).collect();
     client.query_typed(sql, &args).await
 }
 

@@ -3,6 +3,7 @@
 
 use super::apply::{Applied, apply};
 use super::error::{from_pool, from_postgres, is_race};
+use super::growth::{Growth, care};
 use crate::side::Side;
 use crate::sqlite::GuardQuery;
 use crate::symbols::{Rids, Symbols};
@@ -39,9 +40,10 @@ pub(super) struct Shared {
     pub(super) symbols: Arc<Symbols>,
     pub(super) rids: Arc<Rids>,
     pub(super) block: Mutex<std::ops::Range<i64>>,
-    pool: Pool,
+    pub(super) pool: Pool,
     clock: fn() -> i64,
     last_us: AtomicI64,
+    pub(super) growth: Growth,
 }
 
 pub(super) fn start(
@@ -53,13 +55,17 @@ pub(super) fn start(
     clock: fn() -> i64,
 ) {
     let (block, last_us) = (Mutex::new(0..0), AtomicI64::new(0));
-    let shared = Arc::new(Shared { registry, symbols, rids, block, pool, clock, last_us });
+    let shared =
+        Arc::new(Shared { registry, symbols, rids, block, pool, clock, last_us, growth: Growth::default() });
+    tokio::spawn(care(Arc::downgrade(&shared)));
     let receiver = Arc::new(Mutex::new(receiver));
     for _ in 0..WRITERS {
         let (shared, receiver) = (shared.clone(), receiver.clone());
         tokio::spawn(async move {
             while let Some(batch) = gather(&receiver).await {
+                let rows = batch.iter().map(Job::rows).sum();
                 shared.commit(batch).await;
+                shared.growth.add(rows);
             }
         });
     }

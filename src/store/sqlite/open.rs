@@ -16,10 +16,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
 
 /// Migrations in order; `user_version` of the file says how many it has seen.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/sqlite/0001_store.sql"),
     include_str!("../../../migrations/sqlite/0002_parameters.sql"),
     include_str!("../../../migrations/sqlite/0003_words.sql"),
+    include_str!("../../../migrations/sqlite/0004_contained.sql"),
+    include_str!("../../../migrations/sqlite/0005_words_kept.sql"),
 ];
 
 /// The connection that writes; makes the file and brings its tables up to date.
@@ -34,9 +36,9 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
         connection.execute_batch(
             "pragma page_size = 4096; pragma journal_mode = wal; pragma synchronous = full;",
         )?;
-        // 64 MiB of pages: the inner pages of all indexes of a practice. The log is checkpointed at
+        // 40 MiB of pages: the inner pages of all indexes of a practice. The log is checkpointed at
         // 64 MiB, so that a page changed often is copied home once; it is cut back to 64 MiB after.
-        connection.execute_batch("pragma cache_size = -65536; pragma wal_autocheckpoint = 16384; pragma journal_size_limit = 67108864; pragma temp_store = memory;")?;
+        connection.execute_batch("pragma cache_size = -40960; pragma wal_autocheckpoint = 16384; pragma journal_size_limit = 67108864; pragma temp_store = memory;")?;
         settle(&connection)?;
         migrate(&connection)
     };

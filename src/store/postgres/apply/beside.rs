@@ -10,7 +10,7 @@ use crate::side::Step;
 use crate::symbols::Key;
 use deadpool_postgres::Object;
 use futures_util::future::try_join_all;
-use index::Columns;
+use index::{Columns, Known};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use tokio_postgres::Error;
@@ -87,12 +87,13 @@ impl Shared {
         let own: HashMap<Key, i64> = keys.into_iter().zip(rids.iter().copied()).collect();
         let targets = self.targets(client, &fills, &own).await?;
         let symbols = index::symbols(self, client, &fills).await?;
+        let known = Known { registry: &self.registry, targets: &targets, symbols: &symbols };
         // A row that is there already goes first, so that it is there once.
         for (is_new, sql) in [(false, &index::REMOVE), (true, &index::ADD)] {
             let mut columns = Columns::default();
             for ((tenant, write), rid) in fills.iter().zip(&rids) {
                 let rows = if is_new { &write.add } else { &write.remove };
-                columns.push(*tenant, *rid, rows, &targets, &symbols);
+                columns.push_all(*tenant, *rid, rows, &known);
             }
             let mut running: Vec<Running<'_>> = Vec::new();
             columns.run(client, sql, &mut running);

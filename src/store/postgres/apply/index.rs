@@ -5,7 +5,7 @@ use crate::Write;
 use crate::postgres::writer::Shared;
 use crate::symbols::Key;
 use deadpool_postgres::Object;
-use remit_search::{IndexRows, words_of};
+use remit_search::{IndexRows, Registry, contained_number, words_of};
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
@@ -22,7 +22,7 @@ pub(super) async fn symbols(
         Some(number) => drop(numbers.insert(uri.into(), number)),
         None => drop(missing.insert(uri.into())),
     };
-    for rows in writes.iter().flat_map(|(_, write)| [&write.add, &write.remove]) {
+    for rows in writes.iter().flat_map(|(_, write)| write.add.each().chain(write.remove.each())) {
         rows.tokens.iter().for_each(|r| want(&r.system));
         rows.quantities.iter().for_each(|r| [&r.system, &r.canonical].iter().for_each(|uri| want(uri)));
         rows.composites.iter().for_each(|r| [&r.system, &r.system2].iter().for_each(|uri| want(uri)));
@@ -120,6 +120,14 @@ tables! {
     position { tenant: Int i32, param: Int i32, rid: Long i64, latitude: Real f64, longitude: Real f64 }
     text { tenant: Int i32, param: Int i32, norm: Text &'a str, rid: Long i64 }
     words { tenant: Int i32, rid: Long i64, words: Owned String }
+    contained { tenant: Int i32, kind: Int i32, rid: Long i64, container: Long i64, id: Text &'a str }
+}
+
+/// What turns the texts of rows into numbers.
+pub(super) struct Known<'k> {
+    pub(super) registry: &'k Registry,
+    pub(super) targets: &'k HashMap<Key, i64>,
+    pub(super) symbols: &'k HashMap<Box<str>, i32>,
 }
 
 /// Appends one value to each column of a table.
@@ -130,20 +138,30 @@ macro_rules! push {
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn push(
-        &mut self,
-        t: i32,
-        rid: i64,
-        rows: &'a IndexRows,
-        targets: &HashMap<Key, i64>,
-        symbols: &HashMap<Box<str>, i32>,
-    ) {
-        let symbol = |uri: &str| symbols.get(uri).copied().unwrap_or(0);
+    /// The rows of a resource and those of the resources that it contains.
+    pub(super) fn push_all(&mut self, t: i32, rid: i64, rows: &'a IndexRows, known: &Known<'_>) {
+        self.push(t, rid, rid, rows, known);
+        for (place, rows) in &rows.inside {
+            let number = contained_number(rid, *place);
+            self.push(t, number, rid, rows, known);
+            for r in &rows.contained {
+                let kind = crate::number_of(known.registry, r.ty);
+                push!(self.contained { tenant: t, kind: kind, rid: number, container: rid, id: &r.id });
+            }
+        }
+    }
+
+    fn push(&mut self, t: i32, rid: i64, container: i64, rows: &'a IndexRows, known: &Known<'_>) {
+        let symbol = |uri: &str| known.symbols.get(uri).copied().unwrap_or(0);
+        for r in &rows.inner {
+            let target = r.place.map_or(container, |place| contained_number(container, place));
+            push!(self.reference { tenant: t, param: r.param, target: target, rid: rid });
+        }
         for r in &rows.tokens {
             push!(self.token { tenant: t, param: r.param, code: &r.code, rid: rid, system: symbol(&r.system) });
         }
         for r in &rows.references {
-            let target = targets.get(&(t, r.ty, r.id.clone())).copied().unwrap_or(-1);
+            let target = known.targets.get(&(t, r.ty, r.id.clone())).copied().unwrap_or(-1);
             push!(self.reference { tenant: t, param: r.param, target: target, rid: rid });
         }
         for r in &rows.uris {
@@ -241,6 +259,10 @@ pub(super) const ADD: TableSql = TableSql {
     words: "insert into ix_words (tenant, rid, words) select n.tenant, n.rid, n.words::tsvector \
             from unnest($1::int4[], $2::int8[], $3::text[]) n (tenant, rid, words) \
             on conflict (rid) do update set words = excluded.words",
+    // Another may take its place in one set of writes, whose statements come in any order.
+    contained: "insert into contained (tenant, type, rid, container, id) \
+                select * from unnest($1::int4[], $2::int4[], $3::int8[], $4::int8[], $5::text[]) \
+                on conflict (rid) do update set type = excluded.type, id = excluded.id",
 };
 
 pub(super) const REMOVE: TableSql = TableSql {
@@ -307,4 +329,10 @@ pub(super) const REMOVE: TableSql = TableSql {
         "x.tenant = d.tenant and x.param = d.param and x.norm = d.norm and x.rid = d.rid"
     ),
     words: delete!("ix_words", "tenant, rid, words", "$1::int4[], $2::int8[], $3::text[]", "x.rid = d.rid"),
+    contained: delete!(
+        "contained",
+        "tenant, type, rid, container, id",
+        "$1::int4[], $2::int4[], $3::int8[], $4::int8[], $5::text[]",
+        "x.rid = d.rid and x.type = d.type and x.id = d.id"
+    ),
 };

@@ -8,7 +8,7 @@ use crate::value::Value;
 use crate::{Action, Expect, Write, WriteSet, Written};
 use bytes::Bytes;
 use remit_fhir::{Result, date};
-use remit_search::{Arg, IndexRows, words_of};
+use remit_search::{Arg, IndexRows, contained_number, words_of};
 use remit_spec::TypeId;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -125,7 +125,7 @@ impl Writer {
                 Arg::Int(n) => Value::Int(*n),
                 Arg::Float(n) => Value::Real(*n),
                 Arg::Text(text) => Value::Text(text.clone()),
-                Arg::Codes(group) => Value::Codes(group.clone()),
+                Arg::List(texts) => Value::List(texts.clone()),
                 Arg::System(uri) => Value::Int(self.known_symbol(uri)?.map_or(-1, i64::from)),
                 Arg::Target(ty, id) => Value::Int(self.find(tenant, *ty, id)?.map_or(-1, |(rid, _)| rid)),
             });
@@ -236,15 +236,40 @@ impl Writer {
     fn index(&mut self, tenant: i32, writes: &[Write], rids: &[Option<i64>]) -> Sql<()> {
         let each = || writes.iter().zip(rids).filter_map(|(write, rid)| Some((write, (*rid)?)));
         for (write, rid) in each() {
-            self.change_index(tenant, rid, &write.remove, &REMOVE)?;
+            self.change_all(tenant, rid, &write.remove, &REMOVE)?;
         }
         for (write, rid) in each() {
-            self.change_index(tenant, rid, &write.add, &ADD)?;
+            self.change_all(tenant, rid, &write.add, &ADD)?;
         }
         Ok(())
     }
 
-    fn change_index(&mut self, t: i32, rid: i64, rows: &IndexRows, sql: &TableSql) -> Sql<()> {
+    /// Changes the rows of a resource and those of the resources that it contains.
+    fn change_all(&mut self, tenant: i32, rid: i64, rows: &IndexRows, sql: &TableSql) -> Sql<()> {
+        self.change_index(tenant, rid, rid, rows, sql)?;
+        for (place, rows) in &rows.inside {
+            let number = contained_number(rid, *place);
+            self.change_index(tenant, number, rid, rows, sql)?;
+            for r in &rows.contained {
+                let kind = crate::number_of(&self.registry, r.ty);
+                run(&self.connection, sql.contained, params![number, rid, tenant, kind, &*r.id])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn change_index(
+        &mut self,
+        t: i32,
+        rid: i64,
+        container: i64,
+        rows: &IndexRows,
+        sql: &TableSql,
+    ) -> Sql<()> {
+        for r in &rows.inner {
+            let target = r.place.map_or(container, |place| contained_number(container, place));
+            run(&self.connection, sql.reference, params![t, r.param, target, rid])?;
+        }
         for r in &rows.tokens {
             let system = self.symbol(&r.system)?;
             run(&self.connection, sql.token, params![t, r.param, &*r.code, rid, system])?;
@@ -318,6 +343,7 @@ struct TableSql {
     position: &'static str,
     text: &'static str,
     words: &'static str,
+    contained: &'static str,
 }
 
 // `or ignore`: two quantities that differ only in a canonical value that rounds alike are one row.
@@ -337,6 +363,7 @@ const ADD: TableSql = TableSql {
     position: "insert or ignore into ix_position (tenant, param, rid, latitude, longitude) values (?1, ?2, ?3, ?4, ?5)",
     text: "insert or ignore into ix_text (tenant, param, norm, rid) values (?1, ?2, ?3, ?4)",
     words: "insert or replace into ix_words (rowid, words) values (?1, ?2)",
+    contained: "insert or replace into contained (rid, container, tenant, type, id) values (?1, ?2, ?3, ?4, ?5)",
 };
 
 const REMOVE: TableSql = TableSql {
@@ -354,4 +381,5 @@ const REMOVE: TableSql = TableSql {
     text: "delete from ix_text where tenant = ?1 and param = ?2 and norm = ?3 and rid = ?4",
     // The second argument stands for the words, which the table cannot be asked for.
     words: "delete from ix_words where rowid = ?1 and ?2 is not null",
+    contained: "delete from contained where rid = ?1 and container = ?2 and tenant = ?3 and type = ?4 and id = ?5",
 };
