@@ -289,3 +289,18 @@ fn bench_checks_answers_and_compares() {
     assert_eq!(code, 0, "{out}{error}");
     assert!(out.contains("times that"), "{out}");
 }
+
+#[test]
+fn bench_of_views_runs_to_its_end() {
+    let (code, out, error) = remit(&["bench", "views", "--observations", "1000"]);
+    assert_eq!(code, 0, "{out}{error}");
+    for step in ["first materialisation", "rows of a view, ndjson", "a second view", "write with two views"] {
+        assert!(out.contains(step), "{out}");
+    }
+}
+
+#[test]
+fn bench_of_growth_says_what_it_needs() {
+    let (code, _, error) = remit(&["bench", "scale", "crud"]);
+    assert!(code != 0 && error.contains("--bundles"), "{code}: {error}");
+}

@@ -84,14 +84,14 @@ pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
     let earlier = args.compare.as_deref().map(table::Results::read).transpose()?;
     let is_wanted = |what: What| args.what.is_empty() || args.what.contains(&what);
     let needs_server = args.what.is_empty() || args.what.iter().any(|what| *what != What::Fhirpath);
+    if args.what.contains(&What::Scale) {
+        return scale(&args).await;
+    }
     let server = match &args.base {
         Some(_) => None,
         None if !needs_server => None,
         None => Some(server::Server::start(args.database.as_deref()).await?),
     };
-    if args.what.contains(&What::Scale) {
-        return scale(&args, server.as_ref()).await;
-    }
     let base = args.base.clone().or_else(|| server.as_ref().map(|server| server.base.clone()));
     let bench = base.map(|base| phases::Bench {
         client: Client::new(base),
@@ -131,8 +131,8 @@ pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
 }
 
 /// Growth is a run of its own, on a database of its own.
-async fn scale(args: &BenchArgs, server: Option<&server::Server>) -> Result<ExitCode> {
-    let (Some(server), Some(folder), [What::Scale]) = (server, &args.bundles, &args.what[..]) else {
+async fn scale(args: &BenchArgs) -> Result<ExitCode> {
+    let (None, Some(folder), [What::Scale]) = (&args.base, &args.bundles, &args.what[..]) else {
         return Err(Error::invalid(
             "`scale` runs alone, needs --bundles with a folder of patients' transaction Bundles, and starts its own server.",
         ));
@@ -140,8 +140,9 @@ async fn scale(args: &BenchArgs, server: Option<&server::Server>) -> Result<Exit
     if args.patients.is_empty() || !args.patients.is_sorted() {
         return Err(Error::invalid("--patients must rise, such as 1000,4000."));
     }
+    let server = server::Server::start(args.database.as_deref()).await?;
     let time = Duration::from_secs(args.seconds);
-    let growth = scale::run(server, folder, &args.patients, time, args.plans).await?;
+    let growth = scale::run(&server, folder, &args.patients, time, args.plans).await?;
     let json = || serde_json::to_string_pretty(&growth).unwrap_or_default();
     if let Some(path) = &args.save {
         std::fs::write(path, json())

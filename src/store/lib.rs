@@ -115,7 +115,7 @@ impl Database {
 struct Statements {
     /// Tenant, type, id → version, updated_us, body.
     read: String,
-    /// Tenant, type, id, a version whose text is known → rid, version, updated_us, whether it is
+    /// Tenant, type, id, a version whose text is known and its time → rid, version, updated_us, whether it is
     /// deleted, body of any other version.
     read_unless: String,
     /// Tenant, type, id, version → version, updated_us, body.
@@ -130,7 +130,7 @@ impl Statements {
             read: format!("select r.version, r.updated_us, {body} from resource r where {key}"),
             read_unless: format!(
                 "select r.rid, r.version, r.updated_us, r.deleted, \
-                 case when r.version = $4 then null else {body} end from resource r where {key}"
+                 case when r.version = $4 and r.updated_us = $5 then null else {body} end from resource r where {key}"
             ),
             vread: format!(
                 "select r.version, r.updated_us, {body} from resource r where {key} and r.version = $4 \

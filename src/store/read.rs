@@ -1,5 +1,6 @@
 //! Reading one version of one resource.
 
+use crate::bodies::Stamp;
 use crate::value::{Row, Value};
 use crate::{Database, Scope, Store, Stored};
 use bytes::Bytes;
@@ -14,8 +15,10 @@ impl Store {
         let number = self.inner.number_of(ty);
         let known = self.inner.rids.get(&(plan.tenant(), ty, id.into()));
         let kept = known.and_then(|rid| self.inner.bodies.get(rid));
-        let version = Value::Int(kept.as_ref().map_or(-1, |(version, _)| *version));
-        let args = [Value::from(plan.tenant()), Value::from(number), Value::from(id), version];
+        let stamp = kept.as_ref().map_or(Stamp::NONE, |(stamp, _)| *stamp);
+        let known_as = [stamp.version, stamp.updated_us].map(Value::Int);
+        let key = [Value::from(plan.tenant()), Value::from(number), Value::from(id)];
+        let args: Vec<Value> = key.into_iter().chain(known_as).collect();
         let rows = self.inner.database.point(&self.inner.statements.read_unless, &args).await?;
         let mut row = rows.into_iter().next().ok_or_else(|| unknown(ty, id))?;
         let (rid, version, updated_us, deleted) = (row.int()?, row.int()?, row.int()?, row.int()?);
@@ -25,7 +28,7 @@ impl Store {
                 if known.is_none() {
                     self.inner.rids.add([((plan.tenant(), ty, id.into()), rid)]);
                 }
-                self.inner.bodies.add(rid, version, &text);
+                self.inner.bodies.add(rid, Stamp { version, updated_us }, &text);
                 Some(text)
             }
             (None, Some((_, text))) if deleted == 0 => Some(text),

@@ -1,6 +1,7 @@
 //! Running searches. The search room writes the SQL; here its arguments become numbers, its rows
 //! resources.
 
+use crate::bodies::Stamp;
 use crate::value::{Row, Value};
 use crate::{Database, Store, Stored};
 use bytes::Bytes;
@@ -107,7 +108,7 @@ impl Store {
         let mut missing: HashMap<i64, usize> = HashMap::new();
         for (place, one) in found.iter_mut().enumerate() {
             match bodies.get(one.rid) {
-                Some((version, text)) if version == one.stored.version => one.stored.body = Some(text),
+                Some((stamp, text)) if stamp == stamp_of(&one.stored) => one.stored.body = Some(text),
                 _ => drop(missing.insert(one.rid, place)),
             }
         }
@@ -115,24 +116,22 @@ impl Store {
             return Ok(true);
         }
         let rids = missing.keys().map(|rid| rid.to_string().into()).collect();
-        let sql = match self.dialect() {
-            remit_search::Dialect::Sqlite => {
-                "select r.rid, r.version, json(r.body) from json_each($1) k \
-                 cross join resource r on r.rid = k.value"
-            }
+        let join = match self.dialect() {
+            remit_search::Dialect::Sqlite => "json_each($1) k cross join resource r on r.rid = k.value",
             remit_search::Dialect::Postgres => {
-                "select r.rid, r.version, coalesce(r.text, r.body::text) from unnest($1::text[]) k (value) \
-                 join resource r on r.rid = k.value::bigint"
+                "unnest($1::text[]) k (value) join resource r on r.rid = k.value::bigint"
             }
         };
+        let sql = format!("select r.rid, r.version, r.updated_us, {} from {join}", self.dialect().body());
         let mut left = missing.len();
-        for mut row in self.inner.database.scan(sql, &[Value::List(rids)]).await? {
-            let (rid, version, text) = (row.int()?, row.int()?, row.text_or_null()?.map(Bytes::from));
+        for mut row in self.inner.database.scan(&sql, &[Value::List(rids)]).await? {
+            let (rid, version, updated_us) = (row.int()?, row.int()?, row.int()?);
+            let (stamp, text) = (Stamp { version, updated_us }, row.text_or_null()?.map(Bytes::from));
             let one = missing.get(&rid).and_then(|place| found.get_mut(*place));
             if let (Some(one), Some(text)) = (one, text)
-                && one.stored.version == version
+                && stamp_of(&one.stored) == stamp
             {
-                bodies.add(rid, version, &text);
+                bodies.add(rid, stamp, &text);
                 one.stored.body = Some(text);
                 left -= 1;
             }
@@ -311,6 +310,10 @@ impl Store {
             Database::Postgres(_) => remit_search::Dialect::Postgres,
         }
     }
+}
+
+fn stamp_of(stored: &Stored) -> Stamp {
+    Stamp { version: stored.version, updated_us: stored.updated_us }
 }
 
 /// Whether the matches must be counted. Where the first page is the last, its length is the total, for

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Connections of a load, as clinics send their systems' exports.
-const LOAD_CONNECTIONS: usize = 4;
+pub(super) const LOAD_CONNECTIONS: usize = 4;
 /// Generated Bundles, when none are given.
 const GENERATED_BUNDLES: usize = 200;
 /// Observations in a generated Bundle.
@@ -24,8 +24,8 @@ const POPULATION: usize = 5_000;
 const PACK: usize = 500;
 /// Distinct values that searches ask for: each finds POPULATION / this.
 const GROUPS: usize = 500;
-/// Longer than any list of Bundles takes.
-const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// Longer than any load takes.
+pub(super) const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A bench of one server.
 pub(super) struct Bench {

@@ -5,7 +5,7 @@
 use super::growth::{Growth, Size};
 use super::loops::drive;
 use super::multiply;
-use super::phases::{ask, post_bundle};
+use super::phases::{LOAD_CONNECTIONS, NO_LIMIT, ask, post_bundle};
 use super::server::Server;
 use super::table::Row;
 use crate::cli::load::Client;
@@ -22,14 +22,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Connections that load.
-const LOADERS: usize = 4;
 /// Connections that search, as the figures of other servers were taken.
 const SEARCHERS: usize = 8;
 /// Different values that a class asks for, so that no answer is asked for all the time.
 const VARIANTS: usize = 8;
-/// Longer than any load takes.
-const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A class of queries: its name and its requests.
 type Class = (&'static str, Vec<String>);
@@ -102,7 +98,7 @@ async fn load(client: &Client, bundles: &Arc<Bundles>, patients: std::ops::Range
     let counts: Arc<(AtomicUsize, AtomicUsize)> = Arc::default();
     let begin = Instant::now();
     let (client, bundles, counted) = (client.clone(), bundles.clone(), counts.clone());
-    let row = drive("load", LOADERS, NO_LIMIT, move |_, _| {
+    let row = drive("load", LOAD_CONNECTIONS, NO_LIMIT, move |_, _| {
         let (client, bundles, next, counted) =
             (client.clone(), bundles.clone(), next.clone(), counted.clone());
         async move {

@@ -1,7 +1,7 @@
 //! Views over many Observations: making their rows for the first time, running one, asking for sums,
 //! and what a stored view costs a write.
 
-use super::phases::{Bench, ask};
+use super::phases::{Bench, LOAD_CONNECTIONS, ask};
 use super::table::Row;
 use bytes::Bytes;
 use hyper::Method;
@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 
 /// Entries of a Bundle that writes Observations.
 const PACK: usize = 500;
-/// Bundles that are under way at once.
-const LOADERS: usize = 4;
 /// Observations that are the pattern of all others, when Bundles are given.
 const PATTERNS: usize = 50_000;
 /// How often a sum is asked for.
@@ -27,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 fn views() -> [Value; 2] {
     let view = |id: &str, select: Value| {
         json!({ "resourceType": "ViewDefinition", "id": id, "url": format!("https://bench.example/{id}"),
-            "name": id, "status": "active", "resource": "Observation", "select": select })
+            "name": id.replace('-', "_"), "status": "active", "resource": "Observation", "select": select })
     };
     let columns = json!([
         { "name": "id", "path": "getResourceKey()", "type": "string" },
@@ -76,7 +74,7 @@ impl Bench {
     async fn observations(&self, patterns: &[Value], count: usize) -> Result<Row> {
         let begun = Instant::now();
         let starts: Vec<usize> = (0..count).step_by(PACK).collect();
-        for some in starts.chunks(LOADERS) {
+        for some in starts.chunks(LOAD_CONNECTIONS) {
             let sends = some.iter().map(|start| self.pack(patterns, *start, (start + PACK).min(count)));
             futures_util::future::try_join_all(sends).await?;
         }
