@@ -204,7 +204,7 @@ impl Store {
     pub(crate) fn ids_statement(&self, plan: &AccessPlan, query: &Query, limit: usize) -> Statement {
         // A page statement gives one row more than its page.
         let few = Query { count: limit.saturating_sub(1), ..query.clone() };
-        self.page_statement(plan, &few, &Densities::default())
+        self.page_statement(plan, &few, &Densities::default()).without_bodies(self.dialect())
     }
 
     /// Whether a condition of the plan lets the caller see this resource.
