@@ -144,6 +144,6 @@ pub(super) fn of_store(change: &Change) -> remit_mart::Change<'_> {
         id: &change.id,
         version: change.version,
         at_us: change.at_us,
-        body: change.body.as_deref(),
+        body: change.body.clone(),
     }
 }

@@ -183,14 +183,12 @@ impl Worker {
                 return Ok(Err("The view has changed.".to_owned()));
             }
             // The next batch is read while this one is worked on.
-            let next = async {
-                match is_last {
-                    true => Ok(None),
-                    false => self.read(tenant, ty, reached).await.map(Some),
-                }
+            let taken = self.take(fill, batch);
+            let next = match is_last {
+                true => Ok(None),
+                false => self.read(tenant, ty, reached).await.map(Some),
             };
-            let (next, taken) = tokio::join!(next, self.take(fill, batch));
-            fill = match taken? {
+            fill = match taken.await? {
                 Ok(fill) => fill,
                 Err(reason) => return Ok(Err(reason)),
             };
@@ -235,8 +233,13 @@ impl Worker {
         self.store.changes_of(&self.plan(), tenant, ty, after, BATCH).await
     }
 
-    /// Takes a batch into a fill; the error inside is the reason why it does not fit.
-    async fn take(&self, mut fill: Fill, batch: Changes) -> Result<std::result::Result<Fill, String>> {
+    /// Takes a batch into a fill, beginning at once on another thread; the error inside is the reason why
+    /// it does not fit.
+    fn take(
+        &self,
+        mut fill: Fill,
+        batch: Changes,
+    ) -> impl Future<Output = Result<std::result::Result<Fill, String>>> + use<> {
         let mart = self.mart.clone();
         let work = move || {
             let changes: Vec<_> = batch.entries.iter().map(of_store).collect();
@@ -245,6 +248,7 @@ impl Worker {
                 Err(error) => Err(error.to_string()),
             }
         };
-        tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+        let working = tokio::task::spawn_blocking(work);
+        async { working.await.map_err(Error::internal) }
     }
 }

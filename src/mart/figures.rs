@@ -64,7 +64,7 @@ fn load(mart: &Mart) -> std::time::Duration {
                 id,
                 version: 1,
                 at_us: position,
-                body: Some(text.as_bytes()),
+                body: Some(text.clone().into()),
             })
             .collect();
         let begun = Instant::now();

@@ -23,7 +23,7 @@ use crate::tenant::{Shard, Tenant};
 pub type Position = i64;
 
 /// One line of the change log with the body that it wrote.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Change<'a> {
     /// Where it stands in the log.
     pub position: Position,
@@ -38,7 +38,7 @@ pub struct Change<'a> {
     /// When the version became known, in microseconds since 1970.
     pub at_us: Micros,
     /// The resource as JSON; `None` when the change deleted it.
-    pub body: Option<&'a [u8]>,
+    pub body: Option<Bytes>,
 }
 
 /// How a mart is kept.
@@ -311,7 +311,7 @@ pub(crate) fn push(shard: &mut Shard, change: &Change<'_>) {
     if shard.has(change.id, change.version) {
         return;
     }
-    let document = match change.body.map(|body| json::parse(Bytes::copy_from_slice(body))) {
+    let document = match change.body.clone().map(json::parse) {
         None => None,
         Some(Ok(document)) => Some(document),
         Some(Err(error)) => {

@@ -104,7 +104,7 @@ fn apply(mart: &Mart, steps: &[Step]) {
             id: &step.id,
             version: step.position,
             at_us: step.position * 10,
-            body: body.as_deref().map(str::as_bytes),
+            body: body.clone().map(Into::into),
         })
         .collect();
     mart.apply(&changes).expect("it fits in memory");
@@ -355,7 +355,7 @@ async fn at_the_memory_limit_changes_are_refused_and_the_past_still_answers() {
             id: &id,
             version: 1,
             at_us: n,
-            body: Some(body.as_bytes()),
+            body: Some(body.into()),
         };
         if let Err(error) = mart.apply(&[change]) {
             refused = Some((n, error));
@@ -386,8 +386,7 @@ async fn a_resource_that_a_view_fails_on_has_no_rows_there_and_is_counted() {
         at_us: 1,
         body,
     };
-    mart.apply(&[change(2, Some(bad.as_bytes())), change(3, Some(b"no json".as_slice()))])
-        .expect("it is taken in");
+    mart.apply(&[change(2, Some(bad.into())), change(3, Some("no json".into()))]).expect("it is taken in");
     assert_eq!(sql(&mart, 1, ALL_ITEMS).await, ["a 1 1.000000"]);
     let failed: u64 = mart.holdings().iter().map(|holding| holding.losses.failed_resources).sum();
     assert_eq!(failed, 2);

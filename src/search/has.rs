@@ -111,25 +111,37 @@ pub(crate) fn rids(w: &mut Writer, cx: &Sql<'_>, params: &[i32], has: &Has) {
 
 /// What points is never contained; what it points to is of the scope.
 fn pointed_to(w: &mut Writer, cx: &Sql<'_>, params: &[i32], has: &Has) {
-    let (x, s) = (w.alias(), w.alias());
+    let (x, s, y, t) = (w.alias(), w.alias(), w.alias(), w.alias());
     let join = w.dialect.join();
-    w.push("select ").push(&x).push(".target as rid from (");
+    // Many sources may point to one resource, which is looked at once.
+    w.push("select ")
+        .push(&y)
+        .push(".rid as rid from (select distinct ")
+        .push(&x)
+        .push(".target as rid from (");
     chain::sources(w, cx, &has.source);
     w.push(") ").push(&s).push(join).push("ix_reference ").push(&x).push(" on ");
     w.push(&x).push(".rid = ").push(&s).push(".rid");
+    w.push(" where ").push(&x).push(".tenant = ").arg(Arg::Int(cx.plan.tenant().into()));
+    w.push(" and ").push(&x).push(".param");
+    integers(w, params);
     // What is pointed to may be of another type, deleted, or never have been there.
-    let t = w.alias();
-    w.push(join).push(cx.scope.table()).push(" ").push(&t).push(" on ").push(&t).push(".rid = ");
-    w.push(&x).push(".target");
+    w.push(") ")
+        .push(&y)
+        .push(join)
+        .push(cx.scope.table())
+        .push(" ")
+        .push(&t)
+        .push(" on ")
+        .push(&t)
+        .push(".rid = ");
+    w.push(&y).push(".rid");
     w.push(" and ").push(&t).push(".deleted = 0");
     if !has.types.is_empty() {
         w.push(" and ").push(&t).push(".type");
         let numbers: Vec<i32> = has.types.iter().filter_map(|ty| cx.registry.type_number(*ty)).collect();
         integers(w, &numbers);
     }
-    w.push(" where ").push(&x).push(".tenant = ").arg(Arg::Int(cx.plan.tenant().into()));
-    w.push(" and ").push(&x).push(".param");
-    integers(w, params);
 }
 
 /// Writes a condition on the resource whose number is `rid`.

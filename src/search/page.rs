@@ -12,12 +12,12 @@
 
 mod count;
 mod driver;
+mod fan;
 
 use crate::access::AccessPlan;
-use crate::chain;
 use crate::contained::{Contained, ContainedType, Scope};
 use crate::filter;
-use crate::part::{Part, Rows, Sql, integers};
+use crate::part::{Part, Sql, integers};
 use crate::query::{Condition, Criterion, Query, Test};
 use crate::registry::Registry;
 use crate::sort;
@@ -41,8 +41,14 @@ const SOURCE_CAP: i64 = 10_000;
 /// type.
 const WIDE_CAP: i64 = 50_000;
 
-/// How many of its rows a fan reads for each target, about, against one row of another criterion.
-const FAN_WEIGHT: i64 = 10;
+/// How many rows of another criterion a target of a chain costs: its newest reference is looked up.
+const FAN_WEIGHT: i64 = 2;
+
+/// Of how many resources, the newest, a probe asks whether they meet a condition with many sources.
+const SAMPLE: i64 = 64;
+
+/// Asking one resource for its sources costs about as much as collecting so many sources.
+const ASK_WEIGHT: i64 = 14;
 
 /// Most walks that are merged. Each reads a page of its own.
 const MAX_WALKS: usize = 16;
@@ -51,6 +57,7 @@ const MAX_WALKS: usize = 16;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Densities {
     criteria: Vec<Option<i64>>,
+    sampled: Vec<Option<i64>>,
     sort: Vec<Option<i64>>,
 }
 
@@ -60,6 +67,7 @@ pub struct Probe {
     /// Gives one row with one integer for each criterion probed.
     pub statement: Statement,
     criteria: Vec<usize>,
+    sampled: Vec<usize>,
     sort: Vec<usize>,
 }
 
@@ -73,8 +81,13 @@ impl Probe {
             }
             all
         };
-        let (criteria, sort) = counts.split_at(self.criteria.len().min(counts.len()));
-        Densities { criteria: by_place(&self.criteria, criteria), sort: by_place(&self.sort, sort) }
+        let (criteria, rest) = counts.split_at(self.criteria.len().min(counts.len()));
+        let (sampled, sort) = rest.split_at(self.sampled.len().min(rest.len()));
+        Densities {
+            criteria: by_place(&self.criteria, criteria),
+            sampled: by_place(&self.sampled, sampled),
+            sort: by_place(&self.sort, sort),
+        }
     }
 }
 
@@ -161,7 +174,7 @@ impl Page<'_> {
         w.push(body);
     }
 
-    fn table(&self) -> &'static str {
+    pub(super) fn table(&self) -> &'static str {
         self.cx.scope.table()
     }
 
@@ -212,7 +225,7 @@ impl Page<'_> {
         w.push(" order by ").push(rid).push(sort::newest(self.query));
     }
 
-    fn live(&self, w: &mut Writer) {
+    pub(super) fn live(&self, w: &mut Writer) {
         let tenant = || Arg::Int(self.cx.plan.tenant().into());
         w.push("r.tenant = ").arg(tenant());
         let numbers: Vec<i32> = self.types().into_iter().map(|number| number as i32).collect();
@@ -315,41 +328,6 @@ impl Page<'_> {
         let join = w.dialect.join();
         w.push(") p").push(join).push(self.table()).push(" r on r.rid = p.rid");
         sort::order_by_columns(w, self.query);
-    }
-
-    /// For each target of a chain, a page of what refers to it.
-    fn fan(&self, w: &mut Writer, place: usize, part: &Part<'_>) {
-        let Rows::Chain(links) = part.rows else { return };
-        let (t, x) = (w.alias(), w.alias());
-        w.push("select ").push(&x).push(".rid from (");
-        w.list(links, " union ", |w, link| chain::targets(w, &self.cx, link));
-        w.push(") ").push(&t);
-        let tenant = Arg::Int(self.cx.plan.tenant().into());
-        let target = |w: &mut Writer, alias: &str| {
-            w.push(alias).push(".tenant = ").arg(tenant.clone()).push(" and ").push(alias).push(".param");
-            self.cx.scope.params(w, part.params);
-            w.push(" and ").push(alias).push(".target = ").push(&t).push(".rid");
-        };
-        if w.dialect == Dialect::Postgres {
-            w.push(" cross join lateral (select d.rid");
-        } else {
-            // SQLite has no lateral joins; a list made anew for each target is the same.
-            w.push(" cross join ix_reference ").push(&x).push(" where ");
-            target(w, &x);
-            w.push(" and ").push(&x).push(".rid in (select d.rid");
-        }
-        let join = w.dialect.join();
-        w.push(" from ix_reference d").push(join).push(self.table()).push(" r on r.rid = d.rid where ");
-        target(w, "d");
-        self.after(w, "d.rid");
-        w.push(" and r.deleted = 0");
-        self.filters(w, Some(place), "d.rid");
-        self.newest(w, "d.rid");
-        self.limit(w);
-        w.push(")");
-        if w.dialect == Dialect::Postgres {
-            w.push(" ").push(&x);
-        }
     }
 
     /// The resources in the order of one of their own indexes.

@@ -220,9 +220,15 @@ impl<'q> Part<'q> {
             _ => return None,
         };
         let walks = singles.into_iter().flat_map(|rows| {
-            self.params.iter().map(move |p| Part { params: std::slice::from_ref(p), rows: rows.clone() })
+            let part = Part { params: self.params, rows };
+            part.by_parameter().collect::<Vec<_>>()
         });
         Some(walks.collect())
+    }
+
+    /// The same rows, those of each parameter by themselves.
+    pub(crate) fn by_parameter(&self) -> impl Iterator<Item = Part<'q>> + '_ {
+        self.params.iter().map(|param| Part { params: std::slice::from_ref(param), rows: self.rows.clone() })
     }
 
     /// Whether a walk gives no resource twice.

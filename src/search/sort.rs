@@ -178,10 +178,15 @@ pub(crate) fn newest(query: &Query) -> &'static str {
     text(turned(query, Direction::Falling))
 }
 
+/// ` < `, where newest come first: how the number of the next match compares with that of the last.
+pub(crate) fn next(query: &Query) -> &'static str {
+    beyond(turned(query, Direction::Falling))
+}
+
 /// Writes ` and rid < …`: what lies beside the cursor of a search whose newest come first.
 pub(crate) fn beside(w: &mut Writer, query: &Query, rid: &str) {
     if let (true, Some([Key::Int(last)])) = (query.sort.is_empty(), query.cursor.as_deref()) {
-        w.push(" and ").push(rid).push(beyond(turned(query, Direction::Falling))).arg(Arg::Int(*last));
+        w.push(" and ").push(rid).push(next(query)).arg(Arg::Int(*last));
     }
 }
 

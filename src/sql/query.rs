@@ -199,7 +199,7 @@ async fn take(mart: Arc<Mart>, tenant: i32, resources: Vec<Document>, first: usi
                 id,
                 version: 1,
                 at_us,
-                body: Some(resource.text().as_bytes()),
+                body: Some(resource.bytes().clone()),
             })
             .collect();
         mart.apply(&changes).map_err(|_| too_much())?;

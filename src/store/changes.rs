@@ -7,6 +7,9 @@ use remit_fhir::{Error, Kind, Result};
 use remit_search::AccessPlan;
 use remit_spec::TypeId;
 
+/// Changes that are read in a moment.
+const FEW: i64 = 100;
+
 /// A place in the change log. Later changes have greater positions; nothing is ever added before a
 /// position that was handed out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -115,7 +118,12 @@ impl Store {
         }
         let sql = self.changes_sql(wanted);
         let bounds = [after.transaction, after.seq, horizon.transaction, horizon.seq, limit as i64];
-        let rows = self.inner.database.scan(&sql, &bounds.map(Value::Int)).await?;
+        let bounds = bounds.map(Value::Int);
+        let is_far = horizon.transaction > after.transaction || horizon.seq - after.seq > FEW;
+        let rows = match is_far {
+            true => self.inner.database.scan_much(&sql, &bounds).await?,
+            false => self.inner.database.scan(&sql, &bounds).await?,
+        };
         let entries = rows.into_iter().map(|row| self.change(row)).collect::<Result<Vec<_>>>()?;
         let reached = match entries.last() {
             Some(last) if entries.len() == limit => last.position,

@@ -100,6 +100,14 @@ impl Database {
         }
     }
 
+    /// The same for a statement that is known to read much: it begins where it may take its time.
+    async fn scan_much(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>> {
+        match self {
+            Database::Sqlite(sqlite) => sqlite.scan_much(sql, args).await,
+            Database::Postgres(postgres) => postgres.scan(sql, args).await,
+        }
+    }
+
     /// The text of a body, in table `r` (resource) or `h` (history).
     fn body(&self, table: &'static str) -> &'static str {
         match (self, table) {

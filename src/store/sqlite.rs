@@ -176,6 +176,17 @@ impl Sqlite {
         found.map_err(from_sqlite)
     }
 
+    /// [`Sqlite::scan`] without the first, short attempt.
+    pub(crate) async fn scan_much(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>> {
+        let _permit = self.permit().await?;
+        let mut connection = self.take()?;
+        let limit = self.statement_timeout;
+        let found =
+            blocking(|| rows_in_time(&mut connection, limit, |connection| rows(connection, sql, args)));
+        self.readers.lock().push(connection);
+        found.map_err(from_sqlite)
+    }
+
     /// Hands every row of a statement of ours to `visit`, however many there are.
     pub(crate) async fn each(&self, sql: &str, mut visit: impl FnMut(Row) -> Result<()>) -> Result<()> {
         let connection = open::reader(&self.path).map_err(from_sqlite)?;

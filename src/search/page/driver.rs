@@ -1,7 +1,11 @@
 //! Where a statement starts from, and the counts that help to choose.
 
-use super::{Densities, FAN_WEIGHT, MAX_WALKS, PROBE_CAP, Probe, SOURCE_CAP, WIDE_CAP, scope};
+use super::{
+    ASK_WEIGHT, Densities, FAN_WEIGHT, MAX_WALKS, PROBE_CAP, Page, Probe, SAMPLE, SOURCE_CAP, WIDE_CAP, scope,
+};
 use crate::access::AccessPlan;
+use crate::contained::Scope;
+use crate::filter;
 use crate::part::{Part, Sql, parts};
 use crate::query::{Condition, Criterion, Query, Test};
 use crate::registry::Registry;
@@ -140,6 +144,11 @@ pub fn probes(query: &Query, plan: &AccessPlan, registry: &Registry, dialect: Di
         let alias = w.alias();
         w.push(" limit ").number(candidate.cap()).push(") ").push(&alias).push(")");
     });
+    let sampled: Vec<_> = all.iter().filter(|c| c.has_sources() && cx.scope == Scope::Own).collect();
+    for candidate in &sampled {
+        w.push(", ");
+        sample(&mut w, &cx, query, candidate);
+    }
     let sort: Vec<_> = sort::counted(query).collect();
     for (_, key) in &sort {
         w.push(", ");
@@ -148,8 +157,31 @@ pub fn probes(query: &Query, plan: &AccessPlan, registry: &Registry, dialect: Di
     Some(Probe {
         statement: w.finish(),
         criteria: all.iter().map(|candidate| candidate.place).collect(),
+        sampled: sampled.iter().map(|candidate| candidate.place).collect(),
         sort: sort.iter().map(|(place, _)| *place).collect(),
     })
+}
+
+/// Writes how many of the newest resources meet a condition that has many sources; 0 when it has few.
+/// Sources do not tell how many resources they point to.
+fn sample(w: &mut Writer, cx: &Sql<'_>, query: &Query, candidate: &Candidate<'_>) {
+    let (n, r) = (w.alias(), w.alias());
+    let page = Page { query, cx: *cx };
+    w.push("(select case when ")
+        .push(&n)
+        .push(".n < ")
+        .number(PROBE_CAP)
+        .push(" then 0 else (select count(*) from ");
+    w.push(page.table()).push(" ").push(&r).push(" where ").push(&r).push(".rid in (select r.rid from ");
+    w.push(page.table()).push(" r where ");
+    page.live(w);
+    w.push(" order by r.rid desc limit ").number(SAMPLE).push(") and ");
+    filter::condition(w, cx, &query.criteria[candidate.place], &format!("{r}.rid"), &r);
+    w.push(") end from (select count(*) as n from (");
+    let parts = candidate.parts();
+    w.list(&parts, " union all ", |w, part| part.counted(w, cx));
+    let alias = w.alias();
+    w.push(" limit ").number(PROBE_CAP).push(") ").push(&alias).push(") ").push(&n).push(")");
 }
 
 /// What a statement is to give.
@@ -159,6 +191,12 @@ pub(super) enum Wanted {
     Page,
     /// Their number.
     Count,
+}
+
+/// What walking resources costs until a page is full, in sources that could be collected meanwhile, when
+/// so many of a sample meet the condition.
+fn walk_cost(page: usize, met: i64) -> i64 {
+    (page as i64 + 1) * SAMPLE / met * ASK_WEIGHT
 }
 
 /// Chooses the driver: the criterion with the fewest rows, or by rank where nothing is counted.
@@ -173,13 +211,17 @@ pub(super) fn drive<'q>(query: &'q Query, densities: &Densities, wanted: Wanted)
     let (place, parts) = (best.place, best.parts());
     let walks: Option<Vec<Vec<Part<'q>>>> = parts.iter().map(Part::walks).collect();
     let walks: Option<Vec<Part<'q>>> = walks.map(|w| w.into_iter().flatten().collect());
-    let is_dense = count(place).is_some_and(|n| n >= best.cap());
+    let is_dense = count(place).is_some_and(|n| match densities.sampled.get(place).copied().flatten() {
+        Some(met) => n >= best.cap() || (met > 0 && walk_cost(query.count, met) < n),
+        None => n >= best.cap(),
+    });
     let is_fan = best.is_chain() && query.sort.is_empty();
+    let fans: Vec<Part<'q>> = parts.iter().flat_map(Part::by_parameter).collect();
     match walks {
         _ if parts.is_empty() => Driver::Resources,
         Some(walks) if walks.len() <= MAX_WALKS && query.sort.is_empty() => Driver::Walks(place, walks),
         _ if is_dense && sort::has_walk(query) && wanted == Wanted::Page => Driver::Resources,
-        _ if is_fan => Driver::Fan(place, parts),
+        _ if is_fan && fans.len() <= MAX_WALKS => Driver::Fan(place, fans),
         _ => Driver::Collected(place, parts),
     }
 }

@@ -83,11 +83,11 @@ fn joins_start_where_the_fewest_rows_are() {
     let forward = "USING PRIMARY KEY (tenant=? AND param=? AND target=?";
     let source = "ix_reference_rid (tenant=? AND param=? AND rid=?)";
     for (search, matches, pieces) in [
-        // Each target is a walk of what refers to it.
+        // Each target is a walk of what refers to it; the walks are merged step by step.
         (
             "Observation?patient.name=x",
             rare,
-            &["ix_string_value", "d USING PRIMARY KEY (tenant=? AND param=? AND target=?"][..],
+            &["ix_string_value", "RECURSIVE STEP", "(tenant=? AND param=? AND target=? AND rid<?)"][..],
         ),
         // Each resource is asked for its target.
         ("Observation?patient.name=x", common, &["r USING INDEX resource_live", source]),
