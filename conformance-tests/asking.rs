@@ -7,21 +7,27 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// A search and how its answer is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     /// The types searched; several are asked of the whole system with `_type`.
     pub(crate) types: Vec<&'static str>,
     pub(crate) criteria: Vec<(String, String)>,
+    /// `Type/id` of the resource whose compartment is searched; all types of it when there are several.
+    pub(crate) within: Option<String>,
     pub(crate) sort: Vec<SortKey>,
-    pub(crate) count: usize,
-    pub(crate) is_total_asked: bool,
+    /// Resources of each page in turn, the first ones again after the last.
+    pub(crate) counts: Vec<usize>,
+    /// `_total`, where it is said.
+    pub(crate) total: Option<&'static str>,
+    /// `_summary=count`
+    pub(crate) is_counted: bool,
     pub(crate) is_posted: bool,
 }
 
 impl Query {
     /// A search in the usual order and pages.
     pub(crate) fn of(types: Vec<&'static str>, criteria: Vec<(String, String)>) -> Query {
-        Query { types, criteria, sort: Vec::new(), count: 20, is_total_asked: true, is_posted: false }
+        Query { types, criteria, counts: vec![20], total: Some("accurate"), ..Query::default() }
     }
 }
 
@@ -47,65 +53,129 @@ pub(crate) fn url(query: &Query) -> (String, String) {
         let key = |k: &SortKey| format!("{}{}", if k.is_falling { "-" } else { "" }, k.code);
         pairs.push(("_sort".into(), query.sort.iter().map(key).collect::<Vec<_>>().join(",")));
     }
-    pairs.push(("_count".into(), query.count.to_string()));
-    if query.is_total_asked {
-        pairs.push(("_total".into(), "accurate".into()));
+    pairs.push(("_count".into(), query.counts[0].to_string()));
+    pairs.extend(query.total.map(|total| ("_total".into(), total.into())));
+    if query.is_counted {
+        pairs.push(("_summary".into(), "count".into()));
     }
     let text: Vec<_> = pairs.iter().map(|(n, v)| format!("{}={}", encoded(n), encoded(v))).collect();
-    let path = if query.types.len() > 1 { String::new() } else { query.types[0].to_owned() };
+    let path = match (&query.within, &query.types[..]) {
+        (Some(owner), [ty]) => format!("{owner}/{ty}"),
+        (Some(owner), _) => format!("{owner}/*"),
+        (None, [ty]) => (*ty).to_owned(),
+        (None, _) => String::new(),
+    };
     (path, text.join("&"))
 }
 
+/// The address of the next page with another number of resources, which a client may ask for.
+fn resized(link: &str, before: usize, count: usize) -> String {
+    let said = format!("_count={before}&");
+    assert!(link.contains(&said), "{link} goes on with pages of {before}");
+    link.replacen(&said, &format!("_count={count}&"), 1)
+}
+
+/// The address that a page has under this relation.
+fn link(page: &Value, relation: &str) -> Option<String> {
+    let links = page["link"].as_array().map_or(&[][..], Vec::as_slice);
+    let link = links.iter().find(|link| link["relation"] == relation)?;
+    link["url"].as_str().map(str::to_owned)
+}
+
+fn names(page: &Value) -> Vec<String> {
+    let entries = page["entry"].as_array().map_or(&[][..], Vec::as_slice);
+    entries.iter().map(|entry| name_of(&entry["resource"])).collect()
+}
+
+/// What is wrong with the total of a page, when all that is found is so much.
+fn wrong_total(query: &Query, page: &Value, expected: usize) -> Option<String> {
+    let total = page["total"].as_u64();
+    let is_right = match query.total {
+        _ if query.is_counted => total == Some(expected as u64),
+        Some("none") => total.is_none(),
+        Some(_) => total == Some(expected as u64),
+        None => total.is_none_or(|total| total == expected as u64),
+    };
+    (!is_right).then(|| format!("a total of {total:?}, not {expected}"))
+}
+
 impl Asking<'_> {
+    /// The first page.
+    fn first(&mut self, query: &Query) -> Result<Value, String> {
+        let (path, parameters) = url(query);
+        if !query.is_posted {
+            return self.page(&format!("{path}?{parameters}"));
+        }
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let path = if path.is_empty() { "_search".to_owned() } else { format!("{path}/_search") };
+        let answer = self.client.send("POST", &path, &headers, parameters.as_bytes());
+        let answer = answer.map_err(|e| e.to_string())?;
+        if answer.status == 200 {
+            Ok(answer.json())
+        } else {
+            Err(format!("{}: {}", answer.status, answer.text()))
+        }
+    }
+
+    fn page(&mut self, address: &str) -> Result<Value, String> {
+        let answer = self.client.get(address);
+        if answer.status == 200 {
+            Ok(answer.json())
+        } else {
+            Err(format!("{}: {}", answer.status, answer.text()))
+        }
+    }
+
     /// The names found in the order of all pages, or what is wrong with them.
     fn pages(&mut self, query: &Query, expected: usize) -> Result<Vec<String>, String> {
-        let (path, parameters) = url(query);
-        let mut found = Vec::new();
-        let mut next: Option<String> = None;
-        loop {
-            let answer = match &next {
-                Some(link) => self.client.get(link),
-                None if query.is_posted => {
-                    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-                    let path = if path.is_empty() { "_search".to_owned() } else { format!("{path}/_search") };
-                    self.client
-                        .send("POST", &path, &headers, parameters.as_bytes())
-                        .map_err(|e| e.to_string())?
-                }
-                None => self.client.get(&format!("{path}?{parameters}")),
-            };
-            if answer.status != 200 {
-                return Err(format!("{}: {}", answer.status, answer.text()));
+        let mut page = self.first(query)?;
+        if let Some(wrong) = wrong_total(query, &page, expected) {
+            return Err(wrong);
+        }
+        let mut found: Vec<String> = Vec::new();
+        for turn in 0.. {
+            let (count, after) =
+                (query.counts[turn % query.counts.len()], query.counts[(turn + 1) % query.counts.len()]);
+            let here = names(&page);
+            if here.len() > count || (query.is_counted && !here.is_empty()) {
+                return Err(format!("a page of {count} has {}", here.len()));
             }
-            let page = answer.json();
-            let entries = page["entry"].as_array().map_or(&[][..], Vec::as_slice);
-            if entries.len() > query.count {
-                return Err(format!("a page of {} has {}", query.count, entries.len()));
-            }
-            let total = page["total"].as_u64();
-            if next.is_none() && (query.is_total_asked || total.is_some()) && total != Some(expected as u64) {
-                return Err(format!("a total of {total:?}, not {expected}"));
-            }
-            found.extend(entries.iter().map(|entry| name_of(&entry["resource"])));
-            let links = page["link"].as_array().map_or(&[][..], Vec::as_slice);
-            next = links
-                .iter()
-                .find(|l| l["relation"] == "next")
-                .and_then(|l| l["url"].as_str().map(str::to_owned));
-            if next.is_none() {
-                return Ok(found);
-            }
-            if entries.is_empty() {
-                return Err("an empty page with a next one".into());
+            let next = link(&page, "next").map(|next| resized(&next, count, after));
+            let is_empty = here.is_empty();
+            found.extend(here);
+            match next {
+                Some(_) if is_empty => return Err("an empty page with a next one".into()),
+                Some(next) => page = self.page(&next)?,
+                None => break,
             }
         }
+        self.backwards(page, &found)?;
+        Ok(found)
+    }
+
+    /// Goes back from the last page: before it stands what was shown before.
+    fn backwards(&mut self, last: Value, found: &[String]) -> Result<(), String> {
+        let (mut page, mut back) = (last, Vec::new());
+        loop {
+            back.extend(names(&page).into_iter().rev());
+            match link(&page, "previous") {
+                Some(previous) => page = self.page(&previous)?,
+                None => break,
+            }
+        }
+        if back.iter().rev().eq(found) { Ok(()) } else { Err(format!("{found:?}, but backwards {back:?}")) }
     }
 
     /// Asks, and says the difference to what the evaluator finds.
     pub(crate) fn differs(&mut self, query: &Query) -> Option<String> {
-        let expected: BTreeSet<String> =
-            self.world.search(&query.types, &query.criteria).iter().map(|s| s.name()).collect();
+        let expected: BTreeSet<String> = self
+            .world
+            .search(query.within.as_deref(), &query.types, &query.criteria)
+            .iter()
+            .map(|s| s.name())
+            .collect();
         let found = match self.pages(query, expected.len()) {
+            Ok(_) if query.is_counted => return None,
             Ok(found) => found,
             Err(fault) if fault.contains("too-costly") => return None,
             Err(fault) => return Some(fault),

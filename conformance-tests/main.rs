@@ -12,12 +12,14 @@
 //! | `REMIT_TEST_POSTGRES` | address of an existing PostgreSQL server whose user may make databases |
 //! | `REMIT_TEST_SEARCHES=number` | how many random searches are compared with the naive evaluator |
 //! | `REMIT_TEST_SEED=number` | makes other random resources and searches; a failure says its own |
+//! | `REMIT_TEST_SPARK=1` | demands that shipped SQL is compared on Spark too (Java, pyspark 3.5) |
 //! | `REMIT_TEST_SKIP_POSTGRES=1` | leaves PostgreSQL out, loudly |
 
 mod access;
 mod asking;
 mod cage;
 mod capability;
+mod cedar;
 mod clients;
 mod commands;
 mod concurrency;
@@ -32,9 +34,11 @@ mod graphql;
 mod gross_collection;
 mod hostile;
 mod http;
+mod ledgers;
 mod limits;
 mod naive;
 mod outage;
+mod portable;
 mod privacy;
 mod reindex;
 mod revenue;
@@ -48,3 +52,4 @@ mod us_core;
 mod verify;
 mod views;
 mod words;
+mod x12;

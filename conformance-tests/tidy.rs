@@ -11,7 +11,7 @@ const ROOMS: [&[&str]; 17] = [
     &["main", "cli"],
     &["app"],
     &["http"],
-    &["sql"],
+    &["sql", "edi"],
     &["rcm", "demo"],
     &["operation"],
     &["rest"],

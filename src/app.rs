@@ -1,15 +1,15 @@
 //! The server put together: the store, the mart that follows it, the operations, the HTTP front.
 
-mod evaluate;
 mod feed;
 mod fill;
+mod rcm;
 mod reindex;
 mod verify;
 mod view_status;
 mod views;
 
 use crate::operation::{self, Operations};
-use crate::sql;
+use crate::{edi, sql};
 use futures_util::future::BoxFuture;
 use remit_fhir::{Error, Result};
 use remit_mart::Mart;
@@ -59,8 +59,10 @@ impl App {
 impl App {
     /// The operations that this server has.
     pub fn operations(&self) -> Result<Operations> {
-        let mut all = vec![self.evaluate_measure(), self.reindex(), self.view_status()];
+        let mut all = vec![self.reindex(), self.view_status()];
+        all.extend(self.revenue_operations());
         all.extend(sql::operations(self.tables()));
+        all.extend(edi::operations());
         all.extend(operation::everything());
         all.extend(operation::meta());
         all.push(operation::lastn());

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod cli;
 pub mod demo;
+pub mod edi;
 pub mod http;
 pub mod operation;
 pub mod rcm;

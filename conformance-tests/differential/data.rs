@@ -1,7 +1,9 @@
 //! Random resources with the values that search is hard on: partial dates and time zones, open periods,
 //! units, implicit precision, accents, codes with and without system, references of every form.
 
-use super::pool::{CODES, DATES, IDENTIFIER_TYPES, NUMBERS, SYSTEMS, UNITS, URIS, WORDS};
+use super::pool::{
+    CODES, DATES, IDENTIFIER_TYPES, LATITUDES, LONGITUDES, NUMBERS, SYSTEMS, UNITS, URIS, WORDS,
+};
 use super::random::Random;
 use serde_json::{Map, Value, json};
 
@@ -192,6 +194,9 @@ impl Data<'_> {
             m.insert("system".into(), self.random.one(&["http://unitsofmeasure.org", "urn:units"]).into());
             m.insert("code".into(), code.into());
         }
+        if m.is_empty() {
+            m.insert("value".into(), 1.into());
+        }
         Value::Object(m)
     }
 
@@ -228,7 +233,8 @@ impl Data<'_> {
         if !to.is_empty() {
             m.insert("reference".into(), to.into());
         }
-        let chance = if m.is_empty() { 70 } else { 15 };
+        self.maybe(&mut m, 25, "type", |_| ty.into());
+        let chance = if m.get("reference").is_none() { 70 } else { 15 };
         self.maybe(&mut m, chance, "identifier", Self::identifier);
         self.maybe(&mut m, 25, "display", Self::word);
         if m.is_empty() {
@@ -293,7 +299,13 @@ impl Data<'_> {
         let own = if is_location { "Location" } else { "Organization" };
         self.maybe(m, 50, "partOf", |d| d.reference(&[own]));
         match is_location {
-            true => self.maybe(m, 60, "address", Self::address),
+            true => {
+                self.maybe(m, 60, "address", Self::address);
+                self.maybe(m, 70, "position", |d| {
+                    let (latitude, longitude) = (d.random.one(&LATITUDES), d.random.one(&LONGITUDES));
+                    json!({"latitude": number(latitude), "longitude": number(longitude)})
+                });
+            }
             false => self.maybe(m, 60, "address", |d| d.many(2, Self::address)),
         }
     }

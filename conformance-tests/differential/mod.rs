@@ -5,9 +5,11 @@
 //! `suites/search/`. `REMIT_TEST_SEARCHES` and `REMIT_TEST_SEED` run more of them, or others.
 
 mod data;
+mod definitions;
+mod filters;
 mod pool;
 mod queries;
-mod random;
+pub(crate) mod random;
 
 use crate::asking::{Asking, Query, name_of, url};
 use crate::database::Database;
@@ -57,11 +59,13 @@ fn fill(client: &mut Client, world: &mut World, random: &mut Random) {
     let base = world.base.clone();
     let mut data = Data { random, base: &base, count: RESOURCES };
     let name = |n: usize| format!("n{n}");
-    let all: Vec<Value> = TYPES
+    let mut all = definitions::all(data.random);
+    let made: Vec<Value> = TYPES
         .iter()
         .flat_map(|ty| (0..RESOURCES).map(|n| (ty, n)).collect::<Vec<_>>())
         .map(|(ty, n)| data.resource(ty, &name(n)))
         .collect();
+    all.extend(made);
     store(client, world, &all);
     let mut changed = Vec::new();
     for ty in TYPES {
@@ -93,7 +97,8 @@ fn depends_on_the_clock(world: &World, query: &Query) -> bool {
     let now = world.now.get();
     let at = |time: i128| {
         world.now.set(time);
-        world.search(&query.types, &query.criteria).iter().map(|s| s.name()).collect::<Vec<_>>()
+        let found = world.search(query.within.as_deref(), &query.types, &query.criteria);
+        found.iter().map(|s| s.name()).collect::<Vec<_>>()
     };
     let is_same = at(now - CLOCKS) == at(now + CLOCKS);
     world.now.set(now);

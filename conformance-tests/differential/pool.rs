@@ -126,3 +126,7 @@ pub(super) const URIS: [&str; 10] = [
 ];
 /// The code system of types of identifiers.
 pub(super) const IDENTIFIER_TYPES: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
+pub(super) const LATITUDES: [&str; 9] =
+    ["0", "45.5", "45.50001", "45.6", "-33.9", "52.52", "89.9", "90", "-89.95"];
+pub(super) const LONGITUDES: [&str; 9] =
+    ["0", "13.4", "13.41", "13.5", "179.99", "-179.99", "180", "-180", "-83.694810"];

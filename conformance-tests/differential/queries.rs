@@ -1,11 +1,14 @@
 //! Random searches over the values that are there: every type of parameter, prefix and modifier, chains,
-//! `_has`, alternatives and conjunctions, order, pages, totals.
+//! `_has`, compartments, alternatives and conjunctions, order, pages, totals.
 
 use super::data::TYPES;
+use super::definitions::{STORED, sets};
+use super::pool::{CODES, LATITUDES, LONGITUDES};
 use super::random::Random;
 use crate::asking::Query;
 use crate::naive::{
-    SortKey, Stored, Value, World, beside, components, escape, fold, split, strings, tokens, type_named,
+    SortKey, Stored, Value, World, beside, components, escape, fold, links, split, strings, tokens,
+    type_named,
 };
 use remit_spec::{Definitions, SearchKind, SearchParameter};
 
@@ -29,27 +32,52 @@ impl<'w> Queries<'w> {
     pub(crate) fn query(&mut self) -> Query {
         let ty = *self.random.pick(&TYPES);
         let other = *self.random.pick(&TYPES);
-        let is_of_system = self.random.percent(8) && ty != other;
-        let types = if is_of_system { vec![ty, other] } else { vec![ty] };
-        let count = 1 + usize::from(self.random.percent(50)) + usize::from(self.random.percent(30));
+        let within = if self.random.percent(15) { self.compartment() } else { None };
+        let types = match &within {
+            Some(owner) => self.members(owner),
+            None if self.random.percent(8) && ty != other => vec![ty, other],
+            None => vec![ty],
+        };
+        let (ty, is_of_many) = (types[0], types.len() > 1);
+        let least = usize::from(within.is_none());
+        let count = least + usize::from(self.random.percent(50)) + usize::from(self.random.percent(30));
         let mut criteria = Vec::new();
         while criteria.len() < count {
-            let one = if is_of_system { self.common(&types) } else { self.criterion(ty, 0) };
+            let one = if is_of_many { self.common(&types) } else { self.criterion(ty, 0) };
             criteria.extend(one);
         }
-        let sort = if self.random.percent(40) && !is_of_system { self.sort(ty) } else { Vec::new() };
-        let page = *self.random.pick(&[1, 2, 3, 5, 10, 50, 1000]);
+        let sort = if self.random.percent(40) && !is_of_many { self.sort(ty) } else { Vec::new() };
+        let pages = 1 + self.random.below(3);
         Query {
             types,
             criteria,
+            within,
             sort,
-            count: page,
-            is_total_asked: self.random.percent(40),
+            counts: (0..pages).map(|_| *self.random.pick(&[1, 2, 3, 5, 10, 50, 1000])).collect(),
+            total: *self.random.pick(&[None, None, Some("accurate"), Some("estimate"), Some("none")]),
+            is_counted: self.random.percent(8),
             is_posted: self.random.percent(10),
         }
     }
 
-    fn parameters(&self, ty: &str) -> Vec<&'static SearchParameter> {
+    /// A resource that names a compartment; it need not be there.
+    fn compartment(&mut self) -> Option<String> {
+        let ty = *self.random.pick(&["Patient", "Patient", "Encounter", "Practitioner"]);
+        Some(match self.random.percent(90) {
+            true => self.any_of(ty)?.name(),
+            false => format!("{ty}/n1"),
+        })
+    }
+
+    /// One of the types that belong to a compartment, or all.
+    fn members(&mut self, owner: &str) -> Vec<&'static str> {
+        let kind = owner.split('/').next().unwrap_or_default();
+        let mut all: Vec<&'static str> = TYPES.to_vec();
+        all.retain(|ty| *ty == kind || !links(kind, ty).is_empty());
+        if self.random.percent(40) { all } else { vec![*self.random.pick(&all)] }
+    }
+
+    pub(super) fn parameters(&self, ty: &str) -> Vec<&'static SearchParameter> {
         let definitions = Definitions::r4();
         let all = definitions.search_parameters(type_named(ty)).iter().map(|id| definitions.parameter(*id));
         all.filter(|p| !LEFT_OUT.contains(&p.code)).collect()
@@ -72,6 +100,8 @@ impl<'w> Queries<'w> {
         match self.random.below(100) {
             0..6 => return self.of_the_resource(ty),
             6..12 if depth < MAX_DEPTH => return self.reverse(ty, depth),
+            12..19 if depth < MAX_DEPTH => return Some(("_filter".into(), self.filter(ty, 0)?)),
+            19..60 if ty == "Location" => return Some(("near".into(), self.near())),
             _ => {}
         }
         let all = self.parameters(ty);
@@ -86,7 +116,18 @@ impl<'w> Queries<'w> {
         self.plain(ty, parameter)
     }
 
-    fn any_of(&mut self, ty: &str) -> Option<&'w Stored> {
+    /// `latitude|longitude|distance|units`
+    fn near(&mut self) -> String {
+        let (latitude, longitude) = (self.random.one(&LATITUDES), self.random.one(&LONGITUDES));
+        let distance = self.random.one(&["0.001", "1", "1.2", "12", "100", "1113", "5000", "10000", "20000"]);
+        let unit = self.random.one(&["", "|", "|km", "|m", "|[mi_i]"]);
+        match self.random.percent(15) {
+            true => format!("{latitude}|{longitude}"),
+            false => format!("{latitude}|{longitude}|{distance}{unit}"),
+        }
+    }
+
+    pub(super) fn any_of(&mut self, ty: &str) -> Option<&'w Stored> {
         let all: Vec<_> = self.world.of(&[ty]).collect();
         (!all.is_empty()).then(|| *self.random.pick(&all))
     }
@@ -111,7 +152,7 @@ impl<'w> Queries<'w> {
     }
 
     /// The values of a parameter in a few resources; may be none.
-    fn some_values(&mut self, ty: &str, parameter: &'static SearchParameter) -> Vec<Value> {
+    pub(super) fn some_values(&mut self, ty: &str, parameter: &'static SearchParameter) -> Vec<Value> {
         for _ in 0..6 {
             let Some(stored) = self.any_of(ty) else { return Vec::new() };
             let values = self.world.values(stored, parameter);
@@ -134,7 +175,8 @@ impl<'w> Queries<'w> {
         let mut texts = vec![self.text(parameter, &modifier, &value)?];
         for _ in 0..[0, 0, 0, 1, 2][self.random.below(5)] {
             let others = self.some_values(ty, parameter);
-            let fit: Vec<_> = others.into_iter().filter(|o| self.fits(&modifier, o)).collect();
+            let fit: Vec<_> =
+                others.into_iter().filter(|o| self.fits(parameter.kind, &modifier, o)).collect();
             if !fit.is_empty() {
                 let other = self.random.pick(&fit).clone();
                 texts.extend(self.text(parameter, &modifier, &other));
@@ -149,26 +191,46 @@ impl<'w> Queries<'w> {
     }
 
     /// Whether a value gives a text for a modifier.
-    fn fits(&self, modifier: &str, value: &Value) -> bool {
+    fn fits(&self, parameter: SearchKind, modifier: &str, value: &Value) -> bool {
         match modifier {
             "of-type" => value.json["type"]["coding"].is_array() && value.json["value"].is_string(),
             "identifier" => value.json["identifier"]["value"].is_string(),
             "text" => beside(value).iter().any(|text| has_letters(text)),
+            "in" | "not-in" => self.is_coded(value),
+            "above" | "below" if parameter == SearchKind::Token => self.is_coded(value),
             "above" | "below" => value.json.as_str().is_some_and(|uri| uri.contains("://")),
             _ => true,
         }
     }
 
+    /// Whether a value is a code, which may be in a value set.
+    pub(super) fn is_coded(&self, value: &Value) -> bool {
+        matches!(value.ty, "CodeableConcept" | "Coding" | "code" | "boolean")
+    }
+
+    /// A place in a code system: one of the value where it has one, or any.
+    pub(super) fn place(&mut self, value: &Value) -> Option<String> {
+        let all = tokens(value, "");
+        let known = all.iter().find(|(system, code)| STORED.contains(&&**system) && !code.is_empty());
+        let (system, code) = known.map_or_else(
+            || (self.random.one(&STORED), self.random.one(&CODES)),
+            |(system, code)| (&**system, &**code),
+        );
+        Some(format!("{}|{}", escape(system), escape(code)))
+    }
+
     fn modifier(&mut self, parameter: &SearchParameter, value: &Value) -> String {
         let all: &[&str] = match parameter.kind {
-            SearchKind::Token => &["", "", "", "not", "text", "code-text", "of-type"],
+            SearchKind::Token => {
+                &["", "", "", "not", "text", "code-text", "of-type", "in", "not-in", "above", "below"]
+            }
             SearchKind::String => &["", "", "exact", "contains"],
             SearchKind::Uri => &["", "", "above", "below"],
             SearchKind::Reference => &["", "", "", "identifier", "text", "type"],
             _ => &[""],
         };
         let modifier = *self.random.pick(all);
-        if !self.fits(modifier, value) {
+        if !self.fits(parameter.kind, modifier, value) {
             return String::new();
         }
         let to = || value.json["reference"].as_str().and_then(|text| self.world.local(text));
@@ -179,7 +241,12 @@ impl<'w> Queries<'w> {
     }
 
     /// A value of a resource as a value of a URL.
-    fn text(&mut self, parameter: &'static SearchParameter, modifier: &str, value: &Value) -> Option<String> {
+    pub(super) fn text(
+        &mut self,
+        parameter: &'static SearchParameter,
+        modifier: &str,
+        value: &Value,
+    ) -> Option<String> {
         match parameter.kind {
             SearchKind::Token => self.token(modifier, value),
             SearchKind::String => self.string(modifier, value),
@@ -202,8 +269,15 @@ impl<'w> Queries<'w> {
         }
     }
 
-    fn token(&mut self, modifier: &str, value: &Value) -> Option<String> {
+    pub(super) fn token(&mut self, modifier: &str, value: &Value) -> Option<String> {
         match modifier {
+            "above" | "below" => return self.place(value),
+            "in" | "not-in" => {
+                let all = sets();
+                let at = self.random.below(all.len());
+                let text = if self.random.percent(70) { all[at].clone() } else { format!("ValueSet/s{at}") };
+                return Some(escape(&text));
+            }
             "text" => return self.words(value),
             "of-type" => {
                 let coding = &value.json["type"]["coding"][0];
@@ -258,7 +332,7 @@ impl<'w> Queries<'w> {
         has_letters(&piece).then(|| escape(&piece))
     }
 
-    fn reference(&mut self, modifier: &str, value: &Value) -> Option<String> {
+    pub(super) fn reference(&mut self, modifier: &str, value: &Value) -> Option<String> {
         match modifier {
             "text" => return self.words(value),
             "identifier" => {
@@ -281,7 +355,7 @@ impl<'w> Queries<'w> {
     }
 
     /// One of the dates in a value, cut to some precision or put into another time zone.
-    fn date(&mut self, value: &Value) -> Option<String> {
+    pub(super) fn date(&mut self, value: &Value) -> Option<String> {
         let mut dates = Vec::new();
         collect(&value.json, &mut |json| {
             dates.extend(
@@ -371,14 +445,21 @@ impl<'w> Queries<'w> {
 
     /// `_has:Observation:patient:code`: a criterion of what leads here.
     fn reverse(&mut self, ty: &'static str, depth: usize) -> Option<(String, String)> {
+        let (source, code) = self.pointing(ty)?;
+        let (name, value) = self.criterion(source, depth + 1)?;
+        Some((format!("_has:{source}:{code}:{name}"), value))
+    }
+
+    /// A type with a reference parameter that may point to another.
+    pub(super) fn pointing(&mut self, ty: &str) -> Option<(&'static str, &'static str)> {
         let source = *self.random.pick(&TYPES);
         let mut all = self.parameters(source);
         all.retain(|p| {
-            p.kind == SearchKind::Reference && (p.targets.is_empty() || p.targets.contains(&type_named(ty)))
+            let only = p.expression.and_then(|text| text.split_once("resolve() is ")?.1.strip_suffix(')'));
+            let is_target = p.targets.is_empty() || p.targets.contains(&type_named(ty));
+            p.kind == SearchKind::Reference && is_target && only.is_none_or(|only| only == ty)
         });
-        let parameter = (!all.is_empty()).then(|| *self.random.pick(&all))?;
-        let (name, value) = self.criterion(source, depth + 1)?;
-        Some((format!("_has:{source}:{}:{name}", parameter.code), value))
+        (!all.is_empty()).then(|| (source, self.random.pick(&all).code))
     }
 
     fn sort(&mut self, ty: &str) -> Vec<SortKey> {
@@ -399,7 +480,7 @@ impl<'w> Queries<'w> {
     }
 }
 
-fn has_letters(text: &str) -> bool {
+pub(super) fn has_letters(text: &str) -> bool {
     text.chars().any(char::is_alphanumeric)
 }
 

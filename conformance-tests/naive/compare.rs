@@ -1,7 +1,7 @@
 //! One value of a resource against one value of a search: tokens, references, URIs, composites
 //! (<https://hl7.org/fhir/R4/search.html#ptypes>).
 
-use super::{Value, World, components, date, number, quantity, text, type_named};
+use super::{Value, World, components, date, near, number, quantity, text, type_named};
 use remit_spec::{Definitions, SearchKind, SearchParameter};
 use serde_json::Value as Json;
 
@@ -40,6 +40,8 @@ pub(super) enum Modifier<'t> {
     OfType,
     Above,
     Below,
+    In,
+    NotIn,
     Type(&'t str),
 }
 
@@ -57,6 +59,8 @@ impl Modifier<'_> {
             "of-type" => Modifier::OfType,
             "above" => Modifier::Above,
             "below" => Modifier::Below,
+            "in" => Modifier::In,
+            "not-in" => Modifier::NotIn,
             ty => Modifier::Type(ty),
         }
     }
@@ -72,7 +76,7 @@ pub(crate) fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-pub(super) fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut chars = text.chars();
     std::iter::from_fn(|| match chars.next()? {
         '\\' => chars.next(),
@@ -136,6 +140,11 @@ pub(super) fn is_reference(value: &Value) -> bool {
         || text::beside(value).iter().any(|t| !text::words(t).is_empty())
 }
 
+/// Whether a value is a reference by an address.
+pub(super) fn is_literal(value: &Value) -> bool {
+    value.ty != "Reference" || value.json["reference"].is_string()
+}
+
 /// One of the values that a comma separates, with what it is compared by.
 #[derive(Clone, Copy)]
 pub(super) struct Alternative<'w, 't> {
@@ -163,7 +172,7 @@ impl Alternative<'_, '_> {
             }),
             SearchKind::Quantity => quantity::holds(value, self.text),
             SearchKind::Composite => self.is_composite(value),
-            SearchKind::Special => panic!("{} is not compared here", self.parameter.code),
+            SearchKind::Special => near::holds(value, self.text),
         }
     }
 
@@ -177,8 +186,38 @@ impl Alternative<'_, '_> {
                 all.iter().any(|(_, code)| !code.is_empty() && code.to_ascii_lowercase().starts_with(&start))
             }
             Modifier::OfType => is_of_type(value, self.text),
+            Modifier::In | Modifier::NotIn => {
+                let is_plain = self.is_plain(value);
+                all.iter().any(|(system, code)| {
+                    let system = (!is_plain).then_some(&**system);
+                    system != Some("") && self.world.is_in(&plain, system, code)
+                })
+            }
+            Modifier::Above | Modifier::Below => {
+                let parts: Vec<String> = split(self.text, '|').map(unescape).collect();
+                let [of, searched] = &parts[..] else { panic!("{plain} is no place in a system") };
+                let is_plain = self.is_plain(value);
+                all.iter().filter(|(system, _)| system == of || is_plain).any(|(_, code)| {
+                    match self.modifier {
+                        Modifier::Below => self.world.is_a(of, code, searched),
+                        _ => self.world.is_a(of, searched, code),
+                    }
+                })
+            }
             _ => all.iter().any(|token| is_token(token, self.text, value.ty == "string")),
         }
+    }
+
+    /// Whether there is no element for the system; a coding without a system is another matter.
+    fn is_plain(&self, value: &Value) -> bool {
+        let (base, code) = (Definitions::r4().name(self.parameter.base), self.parameter.code);
+        value.ty == "boolean" || (base, code) == ("ValueSet", "code")
+    }
+
+    /// Whether one of the tokens of a value is another than the one searched for.
+    pub(super) fn is_unlike(&self, value: &Value) -> bool {
+        let all = tokens(value, implicit_system(self.parameter));
+        all.iter().any(|token| !is_token(token, self.text, value.ty == "string"))
     }
 
     fn is_string(&self, value: &Value, searched: &str) -> bool {
@@ -223,7 +262,7 @@ impl Alternative<'_, '_> {
             (None, Some(found)) => {
                 found.split_once('/').is_some_and(|(_, id)| id == plain) && self.is_of_type(&found)
             }
-            (None, None) => canonical(value, text).contains(&&*plain),
+            (None, None) => canonical(value, text).contains(&&*plain) && self.is_of_type_elsewhere(text),
             (Some(_), None) => false,
         }
     }
@@ -236,6 +275,13 @@ impl Alternative<'_, '_> {
             _ if self.text.contains('/') => true,
             _ => self.parameter.targets.is_empty() || self.parameter.targets.contains(&type_named(ty)),
         }
+    }
+
+    /// Whether the modifier allows the type that a URL elsewhere says, if it says one.
+    fn is_of_type_elsewhere(&self, url: &str) -> bool {
+        let Modifier::Type(only) = self.modifier else { return true };
+        let ty = url.rsplit('/').nth(1).and_then(|name| Definitions::r4().resource_named(name));
+        ty.is_none_or(|ty| ty == type_named(only))
     }
 
     /// All parts hold of values of the same element.

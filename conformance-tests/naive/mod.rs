@@ -3,17 +3,22 @@
 //!
 //! It shares no code with the server's search: values are found by FHIRPath with the published
 //! expressions, and compared here. Slow and simple, so that a difference to the server's answer is a
-//! question about the specification. Left out: `_filter`, `_text`, `_content`, value sets.
+//! question about the specification. Left out: `_text`, `_content`.
 
 mod compare;
+mod compartment;
 mod date;
+mod filter;
+mod near;
 mod number;
 mod quantity;
+mod sets;
 mod sort;
 mod text;
 mod values;
 
-pub(crate) use compare::{escape, split, tokens};
+pub(crate) use compare::{escape, split, tokens, unescape};
+pub(crate) use compartment::links;
 pub(crate) use sort::{SortKey, compare as compare_keys};
 pub(crate) use text::{beside, fold, strings};
 pub(crate) use values::{Value, components};
@@ -49,6 +54,9 @@ impl Stored {
     }
 }
 
+/// A value set or code system, when there is one.
+type Definition = Option<Rc<serde_json::Value>>;
+
 /// Everything that a server holds.
 pub(crate) struct World {
     /// The address of the server; references below it are local.
@@ -56,6 +64,8 @@ pub(crate) struct World {
     /// What `ap` measures dates from.
     pub(crate) now: Cell<Micros>,
     resources: BTreeMap<String, Stored>,
+    /// Value sets and code systems that were asked for, by type and name.
+    definitions: RefCell<HashMap<(String, String), Definition>>,
     /// Parameters that are not of the specification.
     own: Vec<(&'static str, &'static SearchParameter)>,
 }
@@ -63,7 +73,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(base: String) -> World {
         let now = jiff::Timestamp::now().as_microsecond().into();
-        World { base, now: Cell::new(now), resources: BTreeMap::new(), own: Vec::new() }
+        let (resources, definitions) = (BTreeMap::new(), RefCell::default());
+        World { base, now: Cell::new(now), resources, definitions, own: Vec::new() }
     }
 
     /// Takes the text of a resource with the time that the server gave it.
@@ -74,10 +85,12 @@ impl World {
         let id = document.root().get_str("id").expect("an id").into_owned();
         let (updated, _) = date::parse(updated).unwrap_or_else(|| panic!("{updated} is no time"));
         let stored = Stored { ty, id, updated, document, values: RefCell::default() };
+        self.definitions.borrow_mut().clear();
         self.resources.insert(stored.name(), stored);
     }
 
     pub(crate) fn delete(&mut self, name: &str) {
+        self.definitions.borrow_mut().clear();
         self.resources.remove(name);
     }
 
@@ -109,9 +122,17 @@ impl World {
         self.find(ty, code).unwrap_or_else(|| panic!("{ty} has no search parameter {code}"))
     }
 
-    /// What a search of these types finds.
-    pub(crate) fn search<'w>(&'w self, types: &[&str], criteria: &[(String, String)]) -> Vec<&'w Stored> {
-        let all = |stored: &&Stored| criteria.iter().all(|(name, value)| self.holds(stored, name, value));
+    /// What a search of these types finds, in the compartment of a resource when one is named.
+    pub(crate) fn search<'w>(
+        &'w self,
+        within: Option<&str>,
+        types: &[&str],
+        criteria: &[(String, String)],
+    ) -> Vec<&'w Stored> {
+        let all = |stored: &&Stored| {
+            within.is_none_or(|owner| self.is_within(stored, owner))
+                && criteria.iter().all(|(name, value)| self.holds(stored, name, value))
+        };
         self.of(types).filter(all).collect()
     }
 
@@ -134,6 +155,7 @@ impl World {
         let mut alternatives = split(value, ',');
         match code {
             "_id" => alternatives.any(|id| id == stored.id),
+            "_filter" => self.passes(stored, value),
             "_list" => self.is_pointed_to(stored, "List", "item", "_id", value),
             "_lastUpdated" => alternatives.any(|text| {
                 date::Search::parse(text, self.now.get())
@@ -160,12 +182,12 @@ impl World {
             let alternative = Alternative { world: self, parameter, modifier, text };
             values.iter().any(|value| alternative.holds(value))
         });
-        any != (modifier == Modifier::Not)
+        any != matches!(modifier, Modifier::Not | Modifier::NotIn)
     }
 
     /// Whether a parameter of this name can be asked of a type.
     fn knows(&self, ty: &str, name: &str) -> bool {
-        if name.starts_with("_has:") || name.starts_with("_list") {
+        if name.starts_with("_has:") || name == "_list" || name == "_filter" {
             return true;
         }
         let code = name.split(['.', ':']).next().unwrap_or_default();
@@ -174,11 +196,16 @@ impl World {
 
     /// Whether something of a type points to a resource, and meets a parameter.
     fn is_pointed_to(&self, target: &Stored, kind: &str, code: &str, rest: &str, value: &str) -> bool {
-        let name = target.name();
-        self.of(&[kind]).any(|source| {
-            let values = self.values(source, self.parameter(source.ty, code));
+        self.sources(target, kind, code).any(|source| self.holds(source, rest, value))
+    }
+
+    /// The resources of a type whose reference leads here.
+    fn sources<'w>(&'w self, target: &Stored, kind: &str, code: &str) -> impl Iterator<Item = &'w Stored> {
+        let (name, code) = (target.name(), code.to_owned());
+        let all: Vec<&Stored> = self.of(&[kind]).collect();
+        all.into_iter().filter(move |source| {
+            let values = self.values(source, self.parameter(source.ty, &code));
             values.iter().any(|v| self.local_target(v).as_deref() == Some(&*name))
-                && self.holds(source, rest, value)
         })
     }
 

@@ -110,8 +110,8 @@ impl Measured {
     }
 
     /// What is compared when resources are sorted.
-    pub(super) fn sorted(&self) -> (bool, Range) {
-        self.canonical().map_or((false, self.range), |(_, range)| (true, range))
+    pub(super) fn sorted(&self) -> (Option<&'static str>, Range) {
+        self.canonical().map_or((None, self.range), |(what, range)| (Some(what), range))
     }
 }
 

@@ -2,7 +2,7 @@
 //! comes first in the order asked for; what has none comes last.
 
 use super::text::{fold, strings};
-use super::{Stored, World, date, number, quantity, tokens};
+use super::{Stored, Value, World, date, number, quantity, tokens};
 use remit_spec::SearchKind;
 use rust_decimal::Decimal;
 use std::cmp::Ordering;
@@ -19,6 +19,8 @@ pub(crate) struct SortKey {
 pub(crate) enum Key {
     Time(i128),
     Number(Decimal),
+    /// A number of what is measured; without that, of several things at once.
+    Measured(Option<&'static str>, Decimal),
     Text(String),
 }
 
@@ -53,12 +55,19 @@ impl World {
             SearchKind::Number => values.iter().filter_map(number::of).map(number).collect(),
             SearchKind::Quantity => {
                 let all: Vec<_> = values.iter().filter_map(quantity::of).map(|m| m.sorted()).collect();
-                let is_canonical = all.iter().any(|(is_canonical, _)| *is_canonical);
-                let all = all.into_iter().filter(|(canonical, _)| *canonical == is_canonical);
-                all.map(|(_, range)| number(range)).collect()
+                let is_canonical = all.iter().any(|(what, _)| what.is_some());
+                let all: Vec<_> =
+                    all.into_iter().filter(|(what, _)| what.is_some() == is_canonical).collect();
+                let is_one = all.windows(2).all(|two| two[0].0 == two[1].0);
+                let what = |what: Option<&'static str>| is_one.then(|| what.unwrap_or_default());
+                let measured = |(of, range)| match number(range) {
+                    Key::Number(number) => Key::Measured(what(of), number),
+                    key => key,
+                };
+                all.into_iter().map(measured).collect()
             }
             SearchKind::Token => {
-                let codes = values.iter().flat_map(|v| tokens(v, "")).map(|(_, code)| code);
+                let codes = values.iter().flat_map(codes);
                 codes.filter(|code| !code.is_empty()).map(Key::Text).collect()
             }
             SearchKind::Uri => {
@@ -78,6 +87,12 @@ impl World {
     }
 }
 
+/// The codes of a value; a text has no letter case here.
+fn codes(value: &Value) -> Vec<String> {
+    let all = tokens(value, "").into_iter().map(|(_, code)| code);
+    if value.ty == "string" { all.map(|code| code.to_lowercase()).collect() } else { all.collect() }
+}
+
 /// A canonical with a version counts with it and without.
 fn urls<'v>(ty: &str, text: Option<&'v str>) -> impl Iterator<Item = &'v str> {
     let bare = text.filter(|_| ty == "canonical").and_then(|text| Some(text.split_once('|')?.0));
@@ -91,6 +106,10 @@ fn text_key(text: &str) -> Key {
 /// How two resources stand to each other in the order asked for.
 pub(crate) fn compare(a: &[Option<Key>], b: &[Option<Key>], sort: &[SortKey]) -> Ordering {
     let each = a.iter().zip(b).zip(sort).map(|((a, b), key)| match (a, b) {
+        // Nobody says whether a kilogram or a mile is more.
+        (Some(Key::Measured(of, _)), Some(Key::Measured(other, _))) if of.is_none() || of != other => {
+            Ordering::Less
+        }
         (Some(a), Some(b)) if key.is_falling => b.cmp(a),
         (Some(a), Some(b)) => a.cmp(b),
         (a, b) => b.is_some().cmp(&a.is_some()),

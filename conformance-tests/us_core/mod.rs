@@ -160,7 +160,7 @@ fn read_back(client: &mut Client, world: &mut World, types: &BTreeSet<String>) {
 
 /// What comes along with a search: the targets of its matches, and what points to them.
 fn included(world: &World, search: &Search) -> BTreeSet<String> {
-    let matches = world.search(&[&search.ty], &search.criteria);
+    let matches = world.search(None, &[&search.ty], &search.criteria);
     let mut all = BTreeSet::new();
     for (name, value) in &search.includes {
         let parts: Vec<&str> = value.split(':').collect();
@@ -182,7 +182,7 @@ fn included(world: &World, search: &Search) -> BTreeSet<String> {
 
 fn differs(asking: &mut Asking<'_>, search: &Search) -> Option<String> {
     let ty = Definitions::r4().name(crate::naive::type_named(&search.ty));
-    let query = Query { count: PAGE, ..Query::of(vec![ty], search.criteria.clone()) };
+    let query = Query { counts: vec![PAGE], ..Query::of(vec![ty], search.criteria.clone()) };
     if search.includes.is_empty() {
         return asking.differs(&query);
     }

@@ -100,7 +100,7 @@ async fn figures(app: &App, practice: &Practice) -> Result<bool> {
     let (start, end) = practice.period();
     let query = [("periodStart", start.as_str()), ("periodEnd", end.as_str()), ("groupBy", "payer")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let report = app.evaluate(1, "rcm-gross-collection-rate", &query, None).await?;
+    let report = app.evaluate(1, "rcm-gross-collection-rate", &query).await?;
     println!("\nGross collection rate, {start} to {end}");
     println!("{:<30}{:>9}{:>16}{:>16}{:>9}", "payer", "episodes", "charges", "payments", "rate");
     let group = &report["group"][0];
@@ -111,10 +111,24 @@ async fn figures(app: &App, practice: &Practice) -> Result<bool> {
         let known = practice.answers.by_payer.get(&key).cloned().unwrap_or_default();
         right &= print_line(name, stratum, &known);
     }
+    dashboard(app, &query[..2]).await?;
     if !right {
         println!("These figures are not those of this practice alone: there is other data in the database.");
     }
     Ok(right)
+}
+
+/// Prints the figures that a billing manager looks at first.
+async fn dashboard(app: &App, period: &[(String, String)]) -> Result<()> {
+    let report = app.evaluate(1, "rcm-dashboard", period).await?;
+    println!("\n{:<32}{:>16}", "measure", "score");
+    for group in report["group"].as_array().into_iter().flatten() {
+        let score = &group["measureScore"];
+        let unit = score["unit"].as_str().filter(|unit| *unit != "1").unwrap_or_default();
+        let value = if score["value"].is_null() { "none".to_owned() } else { score["value"].to_string() };
+        println!("{:<32}{value:>16} {unit}", group["code"]["coding"][0]["code"].as_str().unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// The key of a stratum.

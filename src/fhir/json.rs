@@ -59,11 +59,13 @@ pub struct Document {
 
 impl Document {
     /// The outermost value.
+    #[inline]
     pub fn root(&self) -> Node<'_> {
         Node::new(self, 0)
     }
 
     /// The text, exactly as parsed.
+    #[inline]
     #[expect(
         unsafe_code,
         reason = "every access to a node passes here; checking the whole text each time is quadratic"

@@ -180,26 +180,29 @@ fn numbers(a: Node<'_>, b: Node<'_>) -> Option<(Decimal, Decimal)> {
 /// Each item once, the first of equal ones; their order stays.
 pub(crate) fn distinct<'a>(
     ev: &mut Evaluator<'a, '_>,
-    items: Collection<'a>,
+    mut items: Collection<'a>,
     out: &mut Collection<'a>,
 ) -> Result {
-    let start = out.len();
+    remove_repeated(ev, &mut items)?;
+    items.into_iter().try_for_each(|item| ev.push(out, item))
+}
+
+/// Removes every item that equals one before it.
+pub(crate) fn remove_repeated<'a>(ev: &mut Evaluator<'a, '_>, items: &mut Collection<'a>) -> Result {
     // Most items are texts; these are told apart by their bytes, found once.
-    let mut texts: SmallVec<[Option<Node<'a>>; 8]> = SmallVec::new();
-    for item in items {
-        let text = text_node(ev, &item);
-        ev.charge(texts.len())?;
+    let mut texts: SmallVec<[Option<&'a str>; 8]> = SmallVec::new();
+    for place in 0..items.len() {
+        let text = plain_text(ev, &items[place]);
+        let kept = texts.len();
+        ev.charge(kept)?;
         let mut is_known = false;
-        for (place, other) in texts.iter().enumerate() {
+        for (earlier, other) in texts.iter().enumerate() {
             is_known = match (text, other) {
                 (Some(text), Some(other)) => {
-                    ev.charge_bytes(text.range().len())?;
-                    text.is_same_text(*other)
+                    ev.charge_bytes(text.len())?;
+                    text == *other
                 }
-                _ => match out.get(start + place) {
-                    Some(other) => items_equal(ev, other, &item)? == Some(true),
-                    None => false,
-                },
+                _ => items_equal(ev, &items[earlier], &items[place])? == Some(true),
             };
             if is_known {
                 break;
@@ -207,16 +210,19 @@ pub(crate) fn distinct<'a>(
         }
         if !is_known {
             texts.push(text);
-            ev.push(out, item)?;
+            items.swap(kept, place);
         }
     }
+    items.truncate(texts.len());
     Ok(())
 }
 
-/// The node of an element that is a string of FHIR, and no date, number or truth value.
-fn text_node<'a>(ev: &Evaluator<'a, '_>, item: &Item<'a>) -> Option<Node<'a>> {
+/// The text of an element that is a string of FHIR, and no date, number or truth value; `None` when
+/// it is written with escapes.
+#[inline]
+fn plain_text<'a>(ev: &Evaluator<'a, '_>, item: &Item<'a>) -> Option<&'a str> {
     let Item::Element(element) = item else { return None };
-    element.node.filter(|_| is_text(ev, element))
+    element.node.filter(|_| is_text(ev, element))?.plain_text()
 }
 
 /// Whether a collection holds an equal item.

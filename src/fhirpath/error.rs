@@ -84,30 +84,41 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
-/// Why an evaluation ended without a result.
+/// Why an evaluation ended without a result. One pointer wide, so that results travel in a register.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EvaluationError {
-    /// A sentence for the author of the expression.
-    pub message: String,
-    /// Whether a limit ended it, and not the data.
-    pub is_limit: bool,
+pub struct EvaluationError(Box<Reason>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Reason {
+    message: String,
+    is_limit: bool,
 }
 
 impl EvaluationError {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        EvaluationError { message: message.into(), is_limit: false }
+        EvaluationError(Box::new(Reason { message: message.into(), is_limit: false }))
     }
 
     /// An error that says which limit was met.
     pub fn limit(message: impl Into<String>) -> Self {
-        EvaluationError { message: message.into(), is_limit: true }
+        EvaluationError(Box::new(Reason { message: message.into(), is_limit: true }))
+    }
+
+    /// A sentence for the author of the expression.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Whether a limit ended it, and not the data.
+    pub fn is_limit(&self) -> bool {
+        self.0.is_limit
     }
 }
 
 impl fmt::Display for EvaluationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(self.message())
     }
 }
 

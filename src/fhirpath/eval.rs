@@ -36,30 +36,19 @@ const MOVED_PER_STEP: usize = 4;
 pub(crate) struct Evaluator<'a, 'e> {
     pub(crate) defs: &'static Definitions,
     pub(crate) environment: &'e Environment<'a>,
-    pub(crate) patterns: Patterns,
     focus: &'e Item<'a>,
     steps: u64,
     /// What `defineVariable` has defined and is visible.
     variables: Vec<(String, Collection<'a>)>,
+    kept: Option<Box<Kept<'a>>>,
+}
+
+/// What an evaluation has worked out and may need again. Most need none of it.
+#[derive(Default)]
+pub(crate) struct Kept<'a> {
+    pub(crate) patterns: Patterns,
     /// What references in a Bundle lead to, once one was followed.
     pub(crate) entries: Option<Entries<'a>>,
-}
-
-/// The items of an operand.
-enum Operand<'a, 's> {
-    There(&'s [Item<'a>]),
-    Made(Collection<'a>),
-}
-
-impl<'a> std::ops::Deref for Operand<'a, '_> {
-    type Target = [Item<'a>];
-
-    fn deref(&self) -> &[Item<'a>] {
-        match self {
-            Operand::There(items) => items,
-            Operand::Made(items) => items,
-        }
-    }
 }
 
 /// What `$this`, `$index` and `$total` are.
@@ -80,12 +69,15 @@ impl<'a, 'e> Evaluator<'a, 'e> {
         Evaluator {
             defs,
             environment,
-            patterns: Patterns::default(),
             focus,
             steps: environment.limits.steps,
             variables: Vec::new(),
-            entries: None,
+            kept: None,
         }
+    }
+
+    pub(crate) fn kept(&mut self) -> &mut Kept<'a> {
+        self.kept.get_or_insert_default()
     }
 
     /// Evaluates; gives the steps that are left too.
@@ -103,11 +95,14 @@ impl<'a, 'e> Evaluator<'a, 'e> {
                 self.steps = left;
                 Ok(())
             }
-            None => {
-                self.steps = 0;
-                Err(EvaluationError::limit("The evaluation takes more steps than are allowed"))
-            }
+            None => self.out_of_steps(),
         }
+    }
+
+    #[cold]
+    fn out_of_steps(&mut self) -> Result {
+        self.steps = 0;
+        Err(EvaluationError::limit("The evaluation takes more steps than are allowed"))
     }
 
     /// Counts the work of going over text once.
@@ -131,11 +126,44 @@ impl<'a, 'e> Evaluator<'a, 'e> {
             self.charge(text.len() / COPIED_BYTES_PER_STEP)?;
         }
         if out.len() >= self.environment.limits.items {
-            let most = self.environment.limits.items;
-            return Err(EvaluationError::limit(format!("A collection has more than {most} items")));
+            return self.too_long();
         }
         out.push(item);
         Ok(())
+    }
+
+    #[cold]
+    fn too_long(&self) -> Result {
+        let most = self.environment.limits.items;
+        Err(EvaluationError::limit(format!("A collection has more than {most} items")))
+    }
+
+    /// Appends elements, each of which costs a step. `extend` makes an item where it stays; one that is
+    /// put together elsewhere and then copied by `push` waits for its own parts, which is most of the
+    /// time of a short path.
+    #[inline(always)]
+    pub(crate) fn push_elements(
+        &mut self,
+        out: &mut Collection<'a>,
+        elements: impl Iterator<Item = Element<'a>>,
+    ) -> Result {
+        let mut room = self.environment.limits.items.saturating_sub(out.len());
+        let mut steps = self.steps;
+        let mut is_within = true;
+        out.extend(elements.map_while(|element| {
+            is_within = steps > 0 && room > 0;
+            if !is_within {
+                return None;
+            }
+            steps -= 1;
+            room -= 1;
+            Some(Item::Element(element))
+        }));
+        self.steps = steps;
+        match is_within {
+            true => Ok(()),
+            false => self.charge(1).and_then(|()| self.too_long()),
+        }
     }
 
     /// Appends a string that the expression made.
@@ -258,11 +286,18 @@ impl<'a, 'e> Evaluator<'a, 'e> {
     }
 
     fn union(&mut self, parts: &'a [Op], scope: Scope<'a, '_>, out: &mut Collection<'a>) -> Result {
-        let mut items = Collection::new();
-        for part in parts {
-            self.eval_scoped(part, scope, &mut items)?;
+        if out.is_empty() {
+            return self.union_in(parts, scope, out);
         }
-        equality::distinct(self, items, out)
+        let mut items = Collection::new();
+        self.union_in(parts, scope, &mut items)?;
+        items.drain(..).try_for_each(|item| self.push(out, item))
+    }
+
+    /// The union in a collection that was empty.
+    fn union_in(&mut self, parts: &'a [Op], scope: Scope<'a, '_>, items: &mut Collection<'a>) -> Result {
+        parts.iter().try_for_each(|part| self.eval_scoped(part, scope, items))?;
+        equality::remove_repeated(self, items)
     }
 
     fn is(&mut self, from: &'a Op, test: TypeTest, scope: Scope<'a, '_>, out: &mut Collection<'a>) -> Result {
@@ -294,48 +329,88 @@ impl<'a, 'e> Evaluator<'a, 'e> {
         scope: Scope<'a, '_>,
         out: &mut Collection<'a>,
     ) -> Result {
-        let left = self.operand(left, scope)?;
-        if let Operator::And | Operator::Or | Operator::Xor | Operator::Implies = operator {
-            return self.logic(operator, &left, right, scope, out);
+        if operator.is_test() {
+            let holds = self.test(operator, left, right, scope)?;
+            return self.push_boolean(out, holds);
         }
-        let right = self.operand(right, scope)?;
-        operator::apply(self, operator, &left, &right, out)
+        let (mut lefts, mut rights) = (Collection::new(), Collection::new());
+        let left = self.operand(left, scope, &mut lefts)?;
+        let right = self.operand(right, scope, &mut rights)?;
+        operator::apply(self, operator, left, right, out)
     }
 
-    /// Evaluates an operand. A literal and `$this` are there already and are not copied.
+    /// Evaluates an operand into a buffer. A literal and `$this` are there already and are not copied.
     #[inline]
-    fn operand<'s>(&mut self, op: &'a Op, scope: Scope<'a, 's>) -> Result<Operand<'a, 's>>
+    fn operand<'s>(
+        &mut self,
+        op: &'a Op,
+        scope: Scope<'a, 's>,
+        buffer: &'s mut Collection<'a>,
+    ) -> Result<&'s [Item<'a>]>
     where
         'a: 's,
     {
         match op {
-            Op::Literal(item) => Ok(Operand::There(std::slice::from_ref(item))),
-            Op::This => Ok(Operand::There(scope.this)),
-            op => self.collect(op, scope).map(Operand::Made),
+            Op::Literal(item) => Ok(std::slice::from_ref(item)),
+            Op::This => Ok(scope.this),
+            op => {
+                self.eval_scoped(op, scope, buffer)?;
+                Ok(buffer)
+            }
         }
+    }
+
+    /// Evaluates to the truth of a collection. What an operator finds goes through no collection.
+    pub(crate) fn condition(&mut self, op: &'a Op, scope: Scope<'a, '_>) -> Result<Option<bool>> {
+        match op {
+            Op::Binary(operator, left, right) if operator.is_test() => {
+                self.charge(1)?;
+                self.test(*operator, left, right, scope)
+            }
+            op => {
+                let mut buffer = Collection::new();
+                let found = self.operand(op, scope, &mut buffer)?;
+                to_boolean(found, self.defs)
+            }
+        }
+    }
+
+    /// Evaluates an operator whose result is a truth value.
+    fn test(
+        &mut self,
+        operator: Operator,
+        left: &'a Op,
+        right: &'a Op,
+        scope: Scope<'a, '_>,
+    ) -> Result<Option<bool>> {
+        if let Operator::And | Operator::Or | Operator::Xor | Operator::Implies = operator {
+            return self.logic(operator, left, right, scope);
+        }
+        let (mut lefts, mut rights) = (Collection::new(), Collection::new());
+        let left = self.operand(left, scope, &mut lefts)?;
+        let right = self.operand(right, scope, &mut rights)?;
+        operator::test(self, operator, left, right)
     }
 
     /// Three-valued logic; the right side is not evaluated when the left decides.
     fn logic(
         &mut self,
         operator: Operator,
-        left: &[Item<'a>],
+        left: &'a Op,
         right: &'a Op,
         scope: Scope<'a, '_>,
-        out: &mut Collection<'a>,
-    ) -> Result {
-        let left = to_boolean(left, self.defs)?;
+    ) -> Result<Option<bool>> {
+        let left = self.condition(left, scope)?;
         let decided = match (operator, left) {
             (Operator::And, Some(false)) => Some(false),
             (Operator::Or, Some(true)) | (Operator::Implies, Some(false)) => Some(true),
             _ => None,
         };
-        if let Some(value) = decided {
-            return self.push(out, Item::Boolean(value));
+        if decided.is_some() {
+            return Ok(decided);
         }
-        let right = self.collect(right, scope)?;
-        let right = to_boolean(&right, self.defs)?;
-        let value = match operator {
+        let right = self.condition(right, scope)?;
+        Ok(match operator {
             Operator::And => match (left, right) {
                 (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
@@ -352,8 +427,7 @@ impl<'a, 'e> Evaluator<'a, 'e> {
                 _ => None,
             },
             _ => left.zip(right).map(|(left, right)| left != right),
-        };
-        self.push_boolean(out, value)
+        })
     }
 
     pub(crate) fn push_boolean(&mut self, out: &mut Collection<'a>, value: Option<bool>) -> Result {

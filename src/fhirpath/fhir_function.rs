@@ -165,8 +165,8 @@ impl<'a> Entries<'a> {
 
 /// What references are looked up in, made when the first is.
 fn entries<'e, 'a>(ev: &'e mut Evaluator<'a, '_>, bundle: Node<'a>) -> Result<&'e Entries<'a>> {
-    if let Some(known) = ev.entries.take().filter(|known| known.bundle == bundle) {
-        return Ok(ev.entries.insert(known));
+    if let Some(known) = ev.kept().entries.take().filter(|known| known.bundle == bundle) {
+        return Ok(ev.kept().entries.insert(known));
     }
     let mut by_address = HashMap::new();
     for entry in bundle.get("entry").into_iter().flat_map(Node::each) {
@@ -179,7 +179,7 @@ fn entries<'e, 'a>(ev: &'e mut Evaluator<'a, '_>, bundle: Node<'a>) -> Result<&'
             by_address.entry(Cow::Owned(format!("{kind}/{id}"))).or_insert(resource);
         }
     }
-    Ok(ev.entries.insert(Entries { bundle, by_address }))
+    Ok(ev.kept().entries.insert(Entries { bundle, by_address }))
 }
 
 /// The type and id that a literal reference names by its form.

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use crate::equality;
 use crate::error::EvaluationError;
-use crate::eval::{Evaluator, Result, Scope, to_boolean};
+use crate::eval::{Evaluator, Result, Scope};
 use crate::function::Call;
 use crate::item::{Collection, Item};
 use crate::op::Op;
@@ -39,11 +39,8 @@ pub(crate) fn r#where<'a>(
     call: Call<'a, '_, '_>,
     out: &mut Collection<'a>,
 ) -> Result {
-    let mut result = Collection::new();
     for (index, item) in call.input.drain(..).enumerate() {
-        result.clear();
-        ev.eval_scoped(&call.arguments[0], call.scope.of(&item, index), &mut result)?;
-        if to_boolean(&result, ev.defs)? == Some(true) {
+        if ev.condition(&call.arguments[0], call.scope.of(&item, index))? == Some(true) {
             ev.push(out, item)?;
         }
     }

@@ -223,7 +223,7 @@ fn evaluate(text: &str, document: &Document) -> std::result::Result<String, (boo
     let expression =
         compile(text, defs.type_named("Patient"), defs).map_err(|e| (false, format!("compile: {e}")))?;
     let found = expression.evaluate(Item::resource(document.root(), defs), &Environment::new(0));
-    let found = found.map_err(|e| (e.is_limit, e.message))?;
+    let found = found.map_err(|e| (e.is_limit(), e.message().to_owned()))?;
     let texts = found.iter().map(|item| item.text(defs).map_or_else(|| "?".into(), |text| text.into_owned()));
     Ok(texts.collect::<Vec<_>>().join(","))
 }

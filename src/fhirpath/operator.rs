@@ -15,7 +15,31 @@ use crate::quantity::Quantity;
 use crate::syntax::Operator;
 use crate::temporal::{Temporal, Unit};
 
-/// Applies an operator that is not one of logic.
+/// Applies an operator that compares or looks for members; `None` is empty.
+pub(crate) fn test<'a>(
+    ev: &mut Evaluator<'a, '_>,
+    operator: Operator,
+    left: &[Item<'a>],
+    right: &[Item<'a>],
+) -> Result<Option<bool>> {
+    match operator {
+        Operator::Equal => equality::equal(ev, left, right),
+        Operator::NotEqual => Ok(equality::equal(ev, left, right)?.map(|equal| !equal)),
+        Operator::Equivalent => equality::equivalent(ev, left, right).map(Some),
+        Operator::NotEquivalent => Ok(Some(!equality::equivalent(ev, left, right)?)),
+        Operator::In => membership(ev, operator, left, right),
+        Operator::Contains => membership(ev, operator, right, left),
+        _ => match operands(ev, operator, left, right)? {
+            Some((left, right)) => {
+                let order = compare(ev, operator, left, right)?;
+                Ok(order.map(|order| holds(operator, order)))
+            }
+            None => Ok(None),
+        },
+    }
+}
+
+/// Applies an operator that makes a new value.
 pub(crate) fn apply<'a>(
     ev: &mut Evaluator<'a, '_>,
     operator: Operator,
@@ -23,36 +47,28 @@ pub(crate) fn apply<'a>(
     right: &[Item<'a>],
     out: &mut Collection<'a>,
 ) -> Result {
-    match operator {
-        Operator::Equal | Operator::NotEqual => {
-            let equal = equality::equal(ev, left, right)?;
-            ev.push_boolean(out, equal.map(|equal| equal == (operator == Operator::Equal)))
-        }
-        Operator::Equivalent | Operator::NotEquivalent => {
-            let equivalent = equality::equivalent(ev, left, right)?;
-            ev.push_boolean(out, Some(equivalent == (operator == Operator::Equivalent)))
-        }
-        Operator::In => membership(ev, operator, left, right, out),
-        Operator::Contains => membership(ev, operator, right, left, out),
-        Operator::Concatenate => concatenate(ev, left, right, out),
-        _ => {
-            let (left, right) = match (left, right) {
-                ([], _) | (_, []) => return Ok(()),
-                ([left], [right]) => (left, right),
-                ([_], many) | (many, _) => {
-                    return Err(ev.too_many(&format!("An operand of \"{}\"", operator.symbol()), many));
-                }
-            };
-            match operator {
-                Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
-                    let order = compare(ev, operator, left, right)?;
-                    ev.push_boolean(out, order.map(|order| holds(operator, order)))
-                }
-                _ => match arithmetic(ev, operator, left, right)? {
-                    Some(item) => ev.push(out, item),
-                    None => Ok(()),
-                },
-            }
+    if operator == Operator::Concatenate {
+        return concatenate(ev, left, right, out);
+    }
+    let Some((left, right)) = operands(ev, operator, left, right)? else { return Ok(()) };
+    match arithmetic(ev, operator, left, right)? {
+        Some(item) => ev.push(out, item),
+        None => Ok(()),
+    }
+}
+
+/// The two items of an operator that takes one on each side; `None` when one is missing.
+fn operands<'s, 'a>(
+    ev: &Evaluator<'a, '_>,
+    operator: Operator,
+    left: &'s [Item<'a>],
+    right: &'s [Item<'a>],
+) -> Result<Option<(&'s Item<'a>, &'s Item<'a>)>> {
+    match (left, right) {
+        ([], _) | (_, []) => Ok(None),
+        ([left], [right]) => Ok(Some((left, right))),
+        ([_], many) | (many, _) => {
+            Err(ev.too_many(&format!("An operand of \"{}\"", operator.symbol()), many))
         }
     }
 }
@@ -125,14 +141,10 @@ fn membership<'a>(
     operator: Operator,
     item: &[Item<'a>],
     items: &[Item<'a>],
-    out: &mut Collection<'a>,
-) -> Result {
+) -> Result<Option<bool>> {
     match item {
-        [] => Ok(()),
-        [item] => {
-            let found = equality::contains(ev, items, item)?;
-            ev.push_boolean(out, Some(found))
-        }
+        [] => Ok(None),
+        [item] => equality::contains(ev, items, item).map(Some),
         many => Err(ev.too_many(&format!("What \"{}\" looks for", operator.symbol()), many)),
     }
 }

@@ -201,7 +201,7 @@ pub(crate) fn replace<'a>(
 
 /// Counts the work of compiling a pattern that is new, and of searching with it.
 fn charge_regex(ev: &mut Evaluator<'_, '_>, text: &str, pattern: &str, is_whole: bool) -> Result {
-    let compiling = if ev.patterns.is_new(pattern, is_whole) { COMPILE_STEPS } else { 0 };
+    let compiling = if ev.kept().patterns.is_new(pattern, is_whole) { COMPILE_STEPS } else { 0 };
     ev.charge(compiling.saturating_add(search_steps(pattern, text)))
 }
 
@@ -215,7 +215,7 @@ fn matching<'a>(
     let flags = ev.string_argument(&call, 1, "The flags of a regular expression")?;
     let pattern = with_flags(&pattern, flags.as_deref())?;
     charge_regex(ev, &text, &pattern, is_whole)?;
-    let holds = ev.patterns.get(&pattern, is_whole)?.is_match(&text);
+    let holds = ev.kept().patterns.get(&pattern, is_whole)?.is_match(&text);
     ev.push(out, Item::Boolean(holds))
 }
 
@@ -259,13 +259,13 @@ pub(crate) fn replace_matches<'a>(
     }
     let pattern = with_flags(&pattern, flags.as_deref())?;
     charge_regex(ev, &text, &pattern, false)?;
-    let regex = ev.patterns.get(&pattern, false)?;
+    let regex = ev.kept().patterns.get(&pattern, false)?;
     // A group in the replacement can bring the whole text again for each match.
     let longest = if by.contains('$') { by.len() * (text.len() + 1) } else { by.len() };
     let found = regex.find_iter(&text).count();
     let result_bytes = text.len() + longest.saturating_mul(found);
     ev.check_string(result_bytes)?;
-    let regex = ev.patterns.get(&pattern, false)?;
+    let regex = ev.kept().patterns.get(&pattern, false)?;
     let by = replacement(&by, regex.captures_len());
     let result = regex.replace_all(&text, by.as_str()).into_owned();
     ev.push_string(out, result)

@@ -136,6 +136,13 @@ pub enum Operator {
 }
 
 impl Operator {
+    /// Whether the result is a truth value or nothing.
+    #[inline]
+    pub fn is_test(self) -> bool {
+        use Operator::*;
+        !matches!(self, Multiply | Divide | Div | Mod | Add | Subtract | Concatenate)
+    }
+
     /// As it is written.
     pub fn symbol(self) -> &'static str {
         match self {

@@ -29,21 +29,27 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     fn walk(&mut self, element: Element<'a>, steps: &'a [Step], out: &mut Collection<'a>) -> Result {
+        let [step, rest @ ..] = steps else { return self.push_elements(out, std::iter::once(element)) };
         self.charge(1)?;
-        let [step, rest @ ..] = steps else { return self.push(out, Item::Element(element)) };
         let Some(container) = element.container() else { return Ok(()) };
         let Some(ty) = element.ty else { return self.walk_untyped(container, step, rest, out) };
-        if let Some((_, members)) = step.known.iter().find(|(known, _)| *known == ty) {
-            for member in members {
-                let sibling = &*member.sibling;
-                let ty = Some(member.ty);
-                let (value, sibling, passed) = find(container, member.json_name, sibling);
-                self.charge(passed / MEMBERS_PER_STEP)?;
-                self.visit(value, sibling, ty, member.is_any_resource, rest, out)?;
+        let Some((_, members)) = step.known.iter().find(|(known, _)| *known == ty) else {
+            return self.walk_looked_up(container, ty, step, rest, out);
+        };
+        for member in members {
+            let ty = Some(member.ty);
+            if !member.sibling.is_empty() && container.has_siblings() {
+                let found = find(container, member.json_name, &member.sibling);
+                self.visit(found, ty, member.is_any_resource, rest, out)?;
+                continue;
             }
-            return Ok(());
+            let (value, passed) = container.find(member.json_name);
+            self.charge(passed / MEMBERS_PER_STEP)?;
+            if let Some(value) = value {
+                self.visit_values(value, ty, member.is_any_resource, rest, out)?;
+            }
         }
-        self.walk_looked_up(container, ty, step, rest, out)
+        Ok(())
     }
 
     /// The type was not known when the expression was compiled.
@@ -81,12 +87,11 @@ impl<'a> Evaluator<'a, '_> {
         out: &mut Collection<'a>,
     ) -> Result {
         let kind = self.defs.ty(ty).kind;
-        let (value, sibling, passed) = match kind {
+        let found = match kind {
             Kind::Primitive => find_with_sibling(container, json_name),
             _ => find(container, json_name, ""),
         };
-        self.charge(passed / MEMBERS_PER_STEP)?;
-        self.visit(value, sibling, Some(ty), kind == Kind::Resource, rest, out)
+        self.visit(found, Some(ty), kind == Kind::Resource, rest, out)
     }
 
     fn walk_untyped(
@@ -96,32 +101,54 @@ impl<'a> Evaluator<'a, '_> {
         rest: &'a [Step],
         out: &mut Collection<'a>,
     ) -> Result {
-        let (value, sibling, passed) = find_with_sibling(container, &step.name);
-        self.charge(passed / MEMBERS_PER_STEP)?;
-        self.visit(value, sibling, None, false, rest, out)
+        self.visit(find_with_sibling(container, &step.name), None, false, rest, out)
     }
 
     /// Goes on from each value of a member.
-    #[inline]
     fn visit(
         &mut self,
-        value: Option<Node<'a>>,
-        sibling: Option<Node<'a>>,
+        (value, sibling, passed): Found<'a>,
         ty: Option<TypeId>,
         is_any_resource: bool,
         rest: &'a [Step],
         out: &mut Collection<'a>,
     ) -> Result {
-        let defs = self.defs;
-        each(value, sibling, |node, extension| {
-            let ty = match node {
-                Some(node) if is_any_resource => {
-                    node.resource_type().and_then(|name| defs.resource_named(&name)).or(ty)
-                }
-                _ => ty,
-            };
-            self.walk(Element { node, extension, ty }, rest, out)
-        })
+        self.charge(passed / MEMBERS_PER_STEP)?;
+        match (value, sibling) {
+            (None, None) => Ok(()),
+            (Some(value), None) => self.visit_values(value, ty, is_any_resource, rest, out),
+            _ => pairs(value, sibling, |node, extension| {
+                let own = node.filter(|_| is_any_resource).and_then(|node| self.resource_type(node));
+                self.walk(Element { node, extension, ty: own.or(ty) }, rest, out)
+            }),
+        }
+    }
+
+    /// Goes on from each value of a member that has no sibling.
+    #[inline(always)]
+    fn visit_values(
+        &mut self,
+        value: Node<'a>,
+        ty: Option<TypeId>,
+        is_any_resource: bool,
+        rest: &'a [Step],
+        out: &mut Collection<'a>,
+    ) -> Result {
+        let values = value.each().filter(|node| !node.is_null());
+        if rest.is_empty() && !is_any_resource {
+            let element = |node| Element { node: Some(node), extension: None, ty };
+            return self.push_elements(out, values.map(element));
+        }
+        for node in values {
+            let ty = if is_any_resource { self.resource_type(node).or(ty) } else { ty };
+            self.walk(Element { node: Some(node), extension: None, ty }, rest, out)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn resource_type(&self, node: Node<'a>) -> Option<TypeId> {
+        node.resource_type().and_then(|name| self.defs.resource_named(&name))
     }
 
     /// Every child of an element, in the order of the document.
@@ -145,7 +172,7 @@ impl<'a> Evaluator<'a, '_> {
             };
             let ty = element.ty.and_then(|ty| self.defs.member(ty, name)).map(|(_, ty)| ty);
             let is_any_resource = ty.is_some_and(|ty| self.defs.ty(ty).kind == Kind::Resource);
-            self.visit(value, sibling, ty, is_any_resource, &[], out)?;
+            self.visit((value, sibling, 0), ty, is_any_resource, &[], out)?;
         }
         Ok(())
     }
@@ -186,32 +213,22 @@ fn find_with_sibling<'a>(container: Node<'a>, name: &str) -> Found<'a> {
 }
 
 /// Pairs the values of a member with those of its sibling. `null` stands for nothing.
-#[inline]
-fn each<'a>(
+fn pairs<'a>(
     value: Option<Node<'a>>,
     sibling: Option<Node<'a>>,
     mut visit: impl FnMut(Option<Node<'a>>, Option<Node<'a>>) -> Result,
 ) -> Result {
     let something = |node: Option<Node<'a>>| node.filter(|node| !node.is_null());
     let next = |items: &mut Option<Items<'a>>| items.as_mut().and_then(Iterator::next);
-    match (value, sibling) {
-        (None, None) => Ok(()),
-        (Some(value), None) => {
-            let mut items = value.each().filter(|item| !item.is_null());
-            items.try_for_each(|item| visit(Some(item), None))
+    let (mut values, mut siblings) = (value.map(Node::each), sibling.map(Node::each));
+    loop {
+        let (value, sibling) = (next(&mut values), next(&mut siblings));
+        if value.is_none() && sibling.is_none() {
+            return Ok(());
         }
-        _ => {
-            let (mut values, mut siblings) = (value.map(Node::each), sibling.map(Node::each));
-            loop {
-                let (value, sibling) = (next(&mut values), next(&mut siblings));
-                if value.is_none() && sibling.is_none() {
-                    return Ok(());
-                }
-                let (value, sibling) = (something(value), something(sibling));
-                if value.is_some() || sibling.is_some() {
-                    visit(value, sibling)?;
-                }
-            }
+        let (value, sibling) = (something(value), something(sibling));
+        if value.is_some() || sibling.is_some() {
+            visit(value, sibling)?;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Runs queries in DataFusion, on threads of its own: a query that computes for long does not keep
 //! the server's threads busy. Nothing is set up before the first query.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -20,18 +20,21 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{collect, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::parser::Statement;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 use remit_fhir::{Error, IssueType, Kind, Result};
+use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::cage::{self, Caged};
 use crate::functions;
+use crate::kept::{Kept, KeptKey};
 use crate::query::{Limits, Query, Source};
 use crate::stored::Views;
 use crate::table::Table;
@@ -44,7 +47,7 @@ pub(crate) const STACK_BYTES: usize = 128 << 20;
 /// Batches that wait for a slow reader.
 const BATCHES_AHEAD: usize = 4;
 /// Queries that name queries that name queries.
-const MAX_DEPTH: usize = 8;
+const MAX_DEPTH: usize = 20;
 /// Views that one query may stand on.
 const MAX_BRANCHES: usize = 64;
 /// Characters of a planner's message that a caller is shown.
@@ -107,6 +110,7 @@ impl Engine {
         query: Query,
         tenant: Option<Arc<RwLock<Tenant>>>,
         views: Arc<Views>,
+        kept: Arc<Kept>,
     ) -> Result<(SchemaRef, Batches)> {
         let limits = query.limits;
         let deadline = Instant::now() + limits.time;
@@ -121,7 +125,9 @@ impl Engine {
         let template = parts.template.clone();
         runtime.spawn(async move {
             let _turn = turn;
-            let work = run(Planner { query, tenant, views, template }, schema_sender, sender.clone());
+            // Rows that not everybody may see are kept for this query only.
+            let kept = if query.rule.is_some() { Arc::default() } else { kept };
+            let work = run(Planner { query, tenant, views, template, kept }, schema_sender, sender.clone());
             let outcome = tokio::select! {
                 () = sender.closed() => return,
                 outcome = tokio::time::timeout_at(deadline, work) => outcome.unwrap_or_else(|_| Err(timed_out(limits))),
@@ -149,6 +155,9 @@ fn template() -> SessionState {
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false);
+    // A column made by COALESCE is never null by its expression, and may be null by its plan; the engine
+    // holds that against its own planner and would refuse the query.
+    config.options_mut().execution.skip_physical_aggregate_schema_check = true;
     let parser = &mut config.options_mut().sql_parser;
     // 0.1 in SQL is a decimal, as it is in FHIR.
     parser.parse_float_as_decimal = true;
@@ -215,6 +224,7 @@ struct Planner {
     tenant: Option<Arc<RwLock<Tenant>>>,
     views: Arc<Views>,
     template: SessionState,
+    kept: Arc<Kept>,
 }
 
 impl Planner {
@@ -232,37 +242,49 @@ impl Planner {
                 &by_name
             }
         };
-        let mut views = BTreeSet::new();
-        let tree = self.read(&self.query.sql, relations, 0, &mut views)?;
-        let tables = self.capture(&views)?;
-        self.plan(tree, &tables, &environment).await
+        let caged = Arc::new(cage::check(&self.query.sql)?);
+        let mut reading = Reading { views: BTreeSet::new(), done: HashMap::new() };
+        let tree = self.read(&self.query.sql, caged, relations, 0, &mut reading)?;
+        let tables = self.capture(&reading.views)?;
+        self.plan(&tree, &tables, &environment).await
     }
 
-    /// Checks a statement and all that it stands on, and collects the views at the bottom.
+    /// Collects what a statement stands on, down to the views at the bottom.
     fn read(
         &self,
         sql: &str,
+        caged: Arc<Caged>,
         relations: &BTreeMap<String, Source>,
         depth: usize,
-        views: &mut BTreeSet<String>,
+        reading: &mut Reading,
     ) -> Result<Tree> {
         if depth > MAX_DEPTH {
             return Err(too_costly(format!("Queries that name each other go deeper than {MAX_DEPTH}.")));
         }
-        let caged = cage::check(sql)?;
         let mut below = Vec::new();
+        let mut views = BTreeSet::new();
         for name in &caged.tables {
             let branch = match relations.get(name) {
                 Some(Source::View(view)) => {
-                    if views.len() >= MAX_BRANCHES && !views.contains(view) {
-                        return Err(too_costly(format!("The query stands on over {MAX_BRANCHES} views.")));
-                    }
+                    reading.view(view)?;
                     views.insert(view.clone());
                     Branch::View(view.clone())
                 }
-                Some(Source::Sql { sql, relations }) => {
-                    let tree = self.read(sql, relations, depth + 1, views).map_err(|e| e.at(name.clone()))?;
-                    Branch::Tree(Box::new(tree))
+                Some(Source::Sql(layer)) => {
+                    let address = Arc::as_ptr(layer).addr();
+                    let tree = match reading.done.get(&address) {
+                        Some(tree) => tree.clone(),
+                        None => {
+                            let read =
+                                |caged| self.read(layer.sql(), caged, layer.relations(), depth + 1, reading);
+                            let tree = layer.caged().and_then(read).map_err(|e| e.at(name.clone()))?;
+                            let tree = Arc::new(Tree { is_kept: layer.is_kept, ..tree });
+                            reading.done.insert(address, tree.clone());
+                            tree
+                        }
+                    };
+                    views.extend(tree.views.iter().cloned());
+                    Branch::Tree(tree)
                 }
                 None => {
                     let known = relations.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -272,14 +294,37 @@ impl Planner {
             };
             below.push((name.clone(), branch));
         }
-        Ok(Tree { caged, below })
+        let print = self.print(sql, &caged, &below);
+        Ok(Tree { caged, below, views, print, is_kept: false })
+    }
+
+    /// What the rows of a statement follow from, beside the rows of views.
+    fn print(&self, sql: &str, caged: &Caged, below: &[(String, Branch)]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut put = |part: &[u8]| {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        };
+        put(sql.as_bytes());
+        for (name, branch) in below {
+            put(name.as_bytes());
+            match branch {
+                Branch::View(view) => put(view.as_bytes()),
+                Branch::Tree(tree) => put(&tree.print),
+            }
+        }
+        for name in &caged.parameters {
+            put(name.as_bytes());
+            put(format!("{:?}", self.query.parameters.get(name)).as_bytes());
+        }
+        hash.finalize().into()
     }
 
     /// The visible rows of all views at one moment. A view that the tenant has no rows of is an
     /// empty table.
-    fn capture(&self, views: &BTreeSet<String>) -> Result<BTreeMap<String, Arc<Visible>>> {
+    fn capture(&self, views: &BTreeSet<String>) -> Result<Captured> {
         let tenant = self.tenant.as_ref().map(|tenant| tenant.read());
-        let mut tables = BTreeMap::new();
+        let mut tables = Captured::new();
         for name in views {
             let view = match (self.views.by_name.get(name), &tenant) {
                 (Some(view), _) => view,
@@ -290,35 +335,73 @@ impl Planner {
                 Some(tenant) => Visible::of(tenant, name, self.query.known_at, self.query.rule.as_ref())?,
                 None => None,
             };
+            let shard = tenant.as_ref().and_then(|tenant| tenant.table(name));
+            let revision = shard.map_or(0, |(shard, _)| shard.versions.len());
             let rows = rows.unwrap_or_else(|| Visible::empty(Table::new(view.clone()).schema));
-            tables.insert(name.clone(), Arc::new(rows));
+            tables.insert(name.clone(), (Arc::new(rows), revision));
         }
         Ok(tables)
+    }
+
+    /// The rows of a layer that is kept: made now unless they are there.
+    fn layer<'p>(
+        &'p self,
+        tree: &'p Tree,
+        tables: &'p Captured,
+        environment: &'p Arc<RuntimeEnv>,
+    ) -> BoxFuture<'p, Result<Arc<Visible>>> {
+        Box::pin(async move {
+            let key = KeptKey { tenant: self.query.tenant, known_at: self.query.known_at, layer: tree.print };
+            let revision: Vec<usize> =
+                tree.views.iter().map(|view| tables.get(view).map_or(0, |(_, revision)| *revision)).collect();
+            let cell = self.kept.cell(key, &revision);
+            let make = || async {
+                let limits = self.query.limits;
+                let (state, plan) = self.plan(tree, tables, environment).await?;
+                let physical = state.create_physical_plan(&plan).await.map_err(plan_error)?;
+                let schema = physical.schema();
+                let batches =
+                    collect(physical, state.task_ctx()).await.map_err(|error| run_error(&error, limits))?;
+                let rows = Visible::made(schema, batches);
+                if rows.bytes() > limits.memory {
+                    let text = format!("The query needs over {} MiB of memory.", limits.memory >> 20);
+                    return Err(too_costly(text));
+                }
+                Ok(Arc::new(rows))
+            };
+            let was_there = cell.initialized();
+            let rows = cell.get_or_try_init(make).await?.clone();
+            if !was_there {
+                self.kept.settle();
+            }
+            Ok(rows)
+        })
     }
 
     /// Plans a statement in a session that knows its tables and no others.
     async fn plan(
         &self,
-        tree: Tree,
-        tables: &BTreeMap<String, Arc<Visible>>,
+        tree: &Tree,
+        tables: &Captured,
         environment: &Arc<RuntimeEnv>,
     ) -> Result<(SessionState, LogicalPlan)> {
         let schema = MemorySchemaProvider::new();
-        for (name, branch) in tree.below {
+        for (name, branch) in &tree.below {
             let table: Arc<dyn TableProvider> = match branch {
-                Branch::View(view) => match tables.get(&view) {
-                    Some(rows) => rows.clone(),
+                Branch::View(view) => match tables.get(view) {
+                    Some((rows, _)) => rows.clone(),
                     None => return Err(Error::internal("a view was not captured")),
                 },
+                Branch::Tree(tree) if tree.is_kept => self.layer(tree, tables, environment).await?,
                 Branch::Tree(tree) => {
-                    let (_, plan) = Box::pin(self.plan(*tree, tables, environment)).await?;
+                    let (_, plan) = Box::pin(self.plan(tree, tables, environment)).await?;
                     Arc::new(ViewTable::new(plan, None))
                 }
             };
-            schema.register_table(name, table).map_err(Error::internal)?;
+            schema.register_table(name.clone(), table).map_err(Error::internal)?;
         }
         let state = self.session(schema, environment.clone())?;
-        let statement = Statement::Statement(Box::new(tree.caged.statement));
+        let statement = Statement::Statement(Box::new(tree.caged.statement.clone()));
         let plan = state.statement_to_plan(statement).await.map_err(plan_error)?;
         // Before anything walks the whole plan.
         cage::check_plan(&plan)?;
@@ -353,15 +436,39 @@ impl Planner {
     }
 }
 
+/// The views below a query, each with its visible rows and how many versions there are of its type.
+type Captured = BTreeMap<String, (Arc<Visible>, usize)>;
+
+/// What was read so far.
+struct Reading {
+    views: BTreeSet<String>,
+    /// Layers by their addresses.
+    done: HashMap<usize, Arc<Tree>>,
+}
+
+impl Reading {
+    fn view(&mut self, view: &str) -> Result<()> {
+        if self.views.len() >= MAX_BRANCHES && !self.views.contains(view) {
+            return Err(too_costly(format!("The query stands on over {MAX_BRANCHES} views.")));
+        }
+        self.views.insert(view.to_owned());
+        Ok(())
+    }
+}
+
 /// A checked statement and what stands behind its names.
 struct Tree {
-    caged: Caged,
+    caged: Arc<Caged>,
     below: Vec<(String, Branch)>,
+    /// The views at the bottom.
+    views: BTreeSet<String>,
+    print: [u8; 32],
+    is_kept: bool,
 }
 
 enum Branch {
     View(String),
-    Tree(Box<Tree>),
+    Tree(Arc<Tree>),
 }
 
 /// The mart has no view of this name.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
+use crate::clock::BusinessDate;
+
 /// One value from one row.
 const SCALAR: &[&str] = &[
     // values
@@ -27,6 +29,7 @@ const SCALAR: &[&str] = &[
     "date_bin",
     "make_date",
     "to_date",
+    "business_date",
     // texts
     "lower",
     "upper",
@@ -103,6 +106,7 @@ pub(crate) fn joins_text(name: &str) -> bool {
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     let mut functions = SessionStateDefaults::default_scalar_functions();
     functions.retain(|f| is_listed(SCALAR, f.name(), f.aliases()));
+    functions.push(Arc::new(ScalarUDF::new_from_impl(BusinessDate::new())));
     functions
 }
 

@@ -14,6 +14,7 @@
 
 mod cage;
 mod cell;
+mod clock;
 mod column;
 mod compare;
 mod decimal;
@@ -21,6 +22,7 @@ mod engine;
 #[cfg(test)]
 mod figures;
 mod functions;
+mod kept;
 mod mart;
 mod parquet;
 mod portable;
@@ -39,7 +41,7 @@ pub use cell::{Cell, cells};
 pub use mart::{Change, Config, Holding, Mart, Position};
 pub use parquet::ParquetWriter;
 pub use portable::{Finding, portable};
-pub use query::{Answer, Limits, Parameter, Query, Rows, Source};
+pub use query::{Answer, Layer, Limits, Parameter, Query, Rows, Source};
 pub use stored::{Fill, StoredView, ViewState, ViewStatus};
 pub use table::Losses;
 pub use visible::{RowRule, RuledRows, only};

@@ -14,6 +14,7 @@ use remit_sof::View;
 use tokio::sync::watch;
 
 use crate::engine::Engine;
+use crate::kept::Kept;
 use crate::snapshot;
 use crate::stored::{Stored, StoredView, ViewState, Views};
 use crate::table::Losses;
@@ -95,6 +96,7 @@ pub struct Mart {
     pub(crate) held_bytes: AtomicUsize,
     pub(crate) snapshots: Mutex<snapshot::State>,
     pub(crate) engine: Arc<Engine>,
+    pub(crate) kept: Arc<Kept>,
 }
 
 impl Mart {
@@ -140,6 +142,7 @@ impl Mart {
             restored.tenants.into_iter().map(|(id, tenant)| (id, Arc::new(RwLock::new(tenant)))).collect();
         Ok(Mart {
             engine,
+            kept: Arc::default(),
             config,
             views: Arc::new(views),
             tenants: RwLock::new(tenants),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -12,6 +12,7 @@ use remit_fhir::date::Micros;
 use remit_fhir::{Error, Result};
 use tokio::sync::mpsc;
 
+use crate::cage::{self, Caged};
 use crate::column::PRECISION;
 use crate::decimal;
 use crate::mart::Mart;
@@ -86,12 +87,54 @@ pub enum Source {
     /// The view of this name.
     View(String),
     /// Another query, over names of its own.
-    Sql {
-        /// The statement.
-        sql: String,
-        /// The names that it may use.
-        relations: BTreeMap<String, Source>,
-    },
+    Sql(Arc<Layer>),
+}
+
+/// A query that others read as a table. Shared by pointer: one that is read in several places is
+/// checked once, however often it is asked.
+#[derive(Debug)]
+pub struct Layer {
+    sql: String,
+    relations: BTreeMap<String, Source>,
+    pub(crate) is_kept: bool,
+    caged: OnceLock<Arc<Caged>>,
+}
+
+impl Layer {
+    /// A statement over the names that it may use.
+    pub fn new(sql: impl Into<String>, relations: BTreeMap<String, Source>) -> Layer {
+        Layer { sql: sql.into(), relations, is_kept: false, caged: OnceLock::new() }
+    }
+
+    /// The same, whose rows are made once and kept until a row below it changes. Not for SQL of a
+    /// user: nothing of the query above narrows it.
+    #[must_use]
+    pub fn kept(self) -> Layer {
+        Layer { is_kept: true, ..self }
+    }
+
+    /// The names that the statement may use.
+    pub fn relations(&self) -> &BTreeMap<String, Source> {
+        &self.relations
+    }
+
+    /// The same statement over other relations.
+    #[must_use]
+    pub fn over(&self, relations: BTreeMap<String, Source>) -> Layer {
+        Layer { sql: self.sql.clone(), relations, is_kept: self.is_kept, caged: self.caged.clone() }
+    }
+
+    pub(crate) fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    pub(crate) fn caged(&self) -> Result<Arc<Caged>> {
+        if let Some(caged) = self.caged.get() {
+            return Ok(caged.clone());
+        }
+        let caged = Arc::new(cage::check(&self.sql)?);
+        Ok(self.caged.get_or_init(|| caged).clone())
+    }
 }
 
 /// A question.
@@ -167,7 +210,8 @@ impl Mart {
     /// Runs a query. What is known when it begins is what it sees to its end.
     pub async fn stream(&self, query: Query) -> Result<Rows> {
         let tenant = self.tenants.read().get(&query.tenant).cloned();
-        let (schema, receiver) = self.engine.start(query, tenant, self.views.clone()).await?;
+        let (schema, receiver) =
+            self.engine.start(query, tenant, self.views.clone(), self.kept.clone()).await?;
         Ok(Rows { schema, receiver })
     }
 

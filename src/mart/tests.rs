@@ -14,7 +14,7 @@ use remit_fhir::json::parse;
 use remit_sof::{Value, View};
 use remit_spec::Definitions;
 
-use crate::{Change, Config, Limits, Mart, Parameter, Query, Source};
+use crate::{Change, Config, Layer, Limits, Mart, Parameter, Query, Source};
 
 const CLAIM: &str = r#"{"name":"claim","resource":"Claim","select":[{"column":[
     {"name":"id","path":"id","type":"id"},{"name":"created","path":"created","type":"date"},
@@ -212,11 +212,10 @@ async fn a_row_rule_stands_below_every_query() {
 async fn parameters_are_bound_and_relations_named() {
     let mart = mart();
     apply(&mart, &[claim(1, 1, "a", &[100, 250]), claim(2, 1, "b", &[5])]);
-    let lines = Source::Sql {
-        sql: "select claim_id as episode, sum(net) as net from ci where net >= :least group by claim_id"
-            .to_owned(),
-        relations: BTreeMap::from([("ci".to_owned(), Source::View("claim_item".to_owned()))]),
-    };
+    let lines = Source::Sql(Arc::new(Layer::new(
+        "select claim_id as episode, sum(net) as net from ci where net >= :least group by claim_id",
+        BTreeMap::from([("ci".to_owned(), Source::View("claim_item".to_owned()))]),
+    )));
     let query = Query {
         relations: Some(BTreeMap::from([("lines".to_owned(), lines)])),
         parameters: BTreeMap::from([

@@ -61,6 +61,15 @@ impl Visible {
         Visible { schema, parts: Vec::new() }
     }
 
+    /// Rows that a query made, all of them visible.
+    pub(crate) fn made(schema: SchemaRef, batches: Vec<RecordBatch>) -> Visible {
+        Visible { schema, parts: batches.into_iter().map(|batch| (batch, None)).collect() }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts.iter().map(|(batch, _)| batch.get_array_memory_size()).sum()
+    }
+
     /// The rows of a view that are known at a time, or now, and pass the rule. `None` when the
     /// tenant has nothing of that view.
     pub(crate) fn of(

@@ -57,7 +57,7 @@ async fn run(call: Invocation<'_>) -> Result<Answer> {
 
 /// An evaluation that ended without a result.
 fn refused(error: &EvaluationError) -> Error {
-    let code = if error.is_limit { IssueType::TooCostly } else { IssueType::Processing };
+    let code = if error.is_limit() { IssueType::TooCostly } else { IssueType::Processing };
     Error::new(Kind::Unprocessable, format!("The expression cannot be evaluated: {error}."))
         .coded(code)
         .at("http.expression")

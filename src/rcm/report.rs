@@ -1,12 +1,14 @@
-//! The MeasureReport of a ratio of money (<https://hl7.org/fhir/R4/measurereport.html>).
+//! The MeasureReport (<https://hl7.org/fhir/R4/measurereport.html>).
 //!
-//! `population.count` is an integer in R4, so amounts stand in an extension beside it. A ratio with an
-//! empty denominator has no `measureScore`. Division is done once, at full precision; rounding, half
-//! up, is the last step.
+//! `population.count` is an integer in R4, so amounts stand in an extension beside it. A figure without
+//! a denominator has no score, only the reason why. Division is done once, at full precision; rounding,
+//! half up, is the last step.
 
-use super::measure::{Measure, Population, Stratifier};
+use super::figures::{Figures, Side};
+use super::measure::{Group, Measure, Population, Score, Stratifier};
 use super::request::MeasureRequest;
-use super::{BASE, SELF_PAY};
+use super::rows::{Columns, Key, Rows};
+use super::{BASE, figures};
 use remit_fhir::Error;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value as Json, json};
@@ -14,123 +16,227 @@ use std::collections::BTreeMap;
 
 /// Decimals of an amount: the minor unit of the currencies that bills are written in.
 const MONEY_SCALE: u32 = 2;
+/// Decimals of a score that is an amount.
+const AMOUNT_SCALE: u32 = 4;
 /// Decimals of a score: six, as the SQL of other engines rounds a quotient.
 const SCORE_SCALE: u32 = 6;
 
-/// A cell of the SQL's answer.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Value {
-    /// No value.
-    Null,
-    /// Text.
-    Text(String),
-    /// A count.
-    Integer(i64),
-    /// An exact amount.
-    Decimal(Decimal),
+impl Measure {
+    /// The MeasureReport for the rows of each Library of each part, in their order. `date` is the instant
+    /// of the report.
+    ///
+    /// # Errors
+    /// When the rows are not those of the measure's SQL: a defect, not a fault of the caller.
+    pub fn report(
+        &self,
+        request: &MeasureRequest,
+        parts: &[(&Measure, Vec<Rows>)],
+        date: &str,
+    ) -> remit_fhir::Result<Json> {
+        let mut groups = Vec::new();
+        for (part, rows) in parts {
+            let shown = if self.composed_of.is_empty() { &part.groups[..] } else { &part.groups[..1] };
+            for group in shown {
+                let mut json = one_group(part, group, request, rows)?;
+                if !self.composed_of.is_empty() {
+                    json["code"] = json!({ "coding": [{
+                        "system": format!("{BASE}/CodeSystem/rcm-group"), "code": part.id,
+                    }] });
+                }
+                groups.push(json);
+            }
+        }
+        let mut report = json!({
+            "resourceType": "MeasureReport",
+            "status": "complete",
+            "type": "summary",
+            "measure": format!("{}|{}", self.url, self.version),
+            "date": date,
+            "period": { "start": request.period.0, "end": request.period.1 },
+        });
+        if !self.improvement_notation.is_null() {
+            report["improvementNotation"] = self.improvement_notation.clone();
+        }
+        report["group"] = Json::Array(groups);
+        Ok(report)
+    }
 }
 
-/// The SQL's answer.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Rows {
-    /// Names of the columns.
-    pub columns: Vec<String>,
-    /// Rows, each as long as `columns`.
-    pub rows: Vec<Vec<Value>>,
+/// The strata of one group: by the keys of each grouping, by bucket, and by both.
+struct Strata<'m> {
+    groupings: Vec<&'m Stratifier>,
+    by_key: Vec<BTreeMap<Key, Figures>>,
+    displays: BTreeMap<(usize, String), String>,
+    buckets: Option<(&'m Stratifier, Vec<i64>)>,
+    by_bucket: BTreeMap<usize, Figures>,
+    by_both: Vec<BTreeMap<(Key, usize), Figures>>,
 }
 
-/// The figures of a report or of one stratum.
-#[derive(Clone, Copy, Default)]
-struct Figures {
-    numerator: Side,
-    denominator: Side,
-}
+impl<'m> Strata<'m> {
+    fn of(measure: &'m Measure, request: &'m MeasureRequest) -> Strata<'m> {
+        let groupings: Vec<&Stratifier> =
+            request.groupings(measure).into_iter().filter_map(|code| measure.stratifier(code)).collect();
+        let bucketed = measure.stratifiers.iter().find_map(|s| Some((s, s.buckets.clone()?)));
+        let buckets = bucketed.map(|(s, bounds)| (s, request.buckets.clone().unwrap_or(bounds)));
+        let places = buckets.iter().flat_map(|(_, bounds)| 0..=bounds.len());
+        Strata {
+            by_key: vec![BTreeMap::new(); groupings.len()],
+            by_both: vec![BTreeMap::new(); groupings.len()],
+            displays: BTreeMap::new(),
+            by_bucket: places.map(|place| (place, Figures::default())).collect(),
+            groupings,
+            buckets,
+        }
+    }
 
-#[derive(Clone, Copy, Default)]
-struct Side {
-    count: i64,
-    amount: Decimal,
-}
-
-impl Figures {
-    /// Adds a row; `None` when a figure is over what a decimal of 28 digits holds.
-    fn add(&mut self, row: &Figures) -> Option<()> {
-        for (sum, part) in [(&mut self.numerator, row.numerator), (&mut self.denominator, row.denominator)] {
-            sum.count = sum.count.checked_add(part.count)?;
-            sum.amount = sum.amount.checked_add(part.amount)?;
+    /// Adds a row; `None` when a sum is too large.
+    fn add(&mut self, columns: &Columns<'_>, row: &[super::Value], figures: &Figures) -> Option<()> {
+        let bucket = self.buckets.as_ref().map(|(stratifier, bounds)| {
+            let days = columns.integer(row, &stratifier.column).unwrap_or(0);
+            bounds.iter().position(|bound| days <= *bound).unwrap_or(bounds.len())
+        });
+        if let Some(bucket) = bucket {
+            self.by_bucket.entry(bucket).or_default().add(figures)?;
+        }
+        for (place, stratifier) in self.groupings.iter().enumerate() {
+            let (key, display) = columns.key(stratifier, row);
+            if let (Some(code), Some(display)) = (&key.0, display) {
+                self.displays.entry((place, code.clone())).or_insert(display);
+            }
+            if let Some(bucket) = bucket {
+                self.by_both[place].entry((key.clone(), bucket)).or_default().add(figures)?;
+            }
+            self.by_key[place].entry(key).or_default().add(figures)?;
         }
         Some(())
     }
-
-    fn score(&self) -> Option<Decimal> {
-        self.numerator.amount.checked_div(self.denominator.amount)
-    }
 }
 
-/// Makes the report; the one public door is [`Measure::report`].
-pub(super) fn report(
+fn one_group(
     measure: &Measure,
+    group: &Group,
     request: &MeasureRequest,
-    rows: &Rows,
-    date: &str,
+    rows: &[Rows],
 ) -> remit_fhir::Result<Json> {
-    let columns = Columns::of(measure, rows)?;
+    let rows = Columns::rows_of(measure, group, rows)?;
+    let columns = Columns::of(measure, group, rows)?;
     let mut total = Figures::default();
-    let mut strata: Vec<BTreeMap<Key, Figures>> = vec![BTreeMap::new(); request.group_by.len()];
-    let mut displays: BTreeMap<(usize, String), String> = BTreeMap::new();
+    let mut strata = Strata::of(measure, request);
     for row in &rows.rows {
         if !columns.passes(measure, request, row) {
             continue;
         }
         let figures = columns.figures(row)?;
-        total.add(&figures).ok_or_else(too_large)?;
-        for (place, (code, groups)) in request.group_by.iter().zip(&mut strata).enumerate() {
-            let (key, display) = columns.key(measure, code, row);
-            if let (Some(code), Some(display)) = (&key.0, display) {
-                displays.entry((place, code.clone())).or_insert(display);
-            }
-            groups.entry(key).or_default().add(&figures).ok_or_else(too_large)?;
+        let added = total.add(&figures).and_then(|()| strata.add(&columns, row, &figures));
+        added.ok_or_else(too_large)?;
+    }
+    let writer = Writer { group, request };
+    let mut json = json!({ "code": group.code });
+    writer.put(&mut json, &total);
+    let stratifiers = writer.stratifiers(&strata);
+    if !stratifiers.is_empty() {
+        json["stratifier"] = Json::Array(stratifiers);
+    }
+    Ok(json)
+}
+
+struct Writer<'w> {
+    group: &'w Group,
+    request: &'w MeasureRequest,
+}
+
+impl Writer<'_> {
+    fn stratifiers(&self, strata: &Strata<'_>) -> Vec<Json> {
+        let mut all = Vec::new();
+        for (place, stratifier) in strata.groupings.iter().enumerate() {
+            let list = strata.by_key[place].iter().map(|(key, figures)| {
+                let display = key.0.as_ref().and_then(|code| strata.displays.get(&(place, code.clone())));
+                self.stratum(json!({ "value": value(key, display) }), figures)
+            });
+            all.push(stratifier_json(&[&stratifier.code], list.collect()));
         }
+        let Some((buckets, bounds)) = &strata.buckets else { return all };
+        let list = strata
+            .by_bucket
+            .iter()
+            .map(|(place, figures)| self.stratum(json!({ "value": plain(&label(bounds, *place)) }), figures));
+        all.push(stratifier_json(&[&buckets.code], list.collect()));
+        for (place, stratifier) in strata.groupings.iter().enumerate() {
+            let list = strata.by_both[place].iter().map(|((key, bucket), figures)| {
+                let display = key.0.as_ref().and_then(|code| strata.displays.get(&(place, code.clone())));
+                let component = json!([
+                    { "code": code_of(&stratifier.code), "value": value(key, display) },
+                    { "code": code_of(&buckets.code), "value": plain(&label(bounds, *bucket)) },
+                ]);
+                self.stratum(json!({ "component": component }), figures)
+            });
+            all.push(stratifier_json(&[&stratifier.code, &buckets.code], list.collect()));
+        }
+        all
     }
-    let mut group = json!({ "code": measure.group_code });
-    put_figures(&mut group, measure, request, &total);
-    if !request.group_by.is_empty() {
-        let stratifiers = request.group_by.iter().zip(&strata).enumerate();
-        group["stratifier"] = stratifiers
-            .map(|(place, (code, groups))| {
-                let strata = groups.iter().map(|(key, figures)| {
-                    let display = key.0.as_ref().and_then(|code| displays.get(&(place, code.clone())));
-                    let mut stratum = json!({ "value": stratum_value(key, display) });
-                    put_figures(&mut stratum, measure, request, figures);
-                    stratum
-                });
-                stratifier_json(code, strata.collect())
-            })
-            .collect();
+
+    fn stratum(&self, mut stratum: Json, figures: &Figures) -> Json {
+        self.put(&mut stratum, figures);
+        stratum
     }
-    Ok(envelope(measure, request, date, group))
+
+    /// Puts populations and score; what is of too few is only said to be masked.
+    fn put(&self, target: &mut Json, figures: &Figures) {
+        let side = |code: &str| if code == "numerator" { &figures.numerator } else { &figures.denominator };
+        let counted = self.group.populations.last().map_or(0, |population| side(&population.code).count);
+        if counted < self.request.min_cell {
+            target["measureScore"] = absent("masked");
+            return;
+        }
+        let populations = self.group.populations.iter();
+        target["population"] = populations.map(|p| self.population(p, side(&p.code))).collect();
+        target["measureScore"] = match figures::score(self.group.score, figures, self.request.window_days) {
+            Some(score) => self.quantity(score),
+            None => absent("not-applicable"),
+        };
+    }
+
+    fn population(&self, population: &Population, side: &Side) -> Json {
+        let mut json = json!({});
+        if population.amount_column.is_some() {
+            json["extension"] = json!([{
+                "url": format!("{BASE}/StructureDefinition/rcm-population-quantity"),
+                "valueMoney": { "value": number(side.amount, MONEY_SCALE), "currency": self.request.currency },
+            }]);
+        }
+        json["code"] = json!({ "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/measure-population",
+            "code": population.code,
+        }] });
+        json["count"] = json!(side.count);
+        json
+    }
+
+    fn quantity(&self, score: Decimal) -> Json {
+        const UCUM: &str = "http://unitsofmeasure.org";
+        let (unit, system, scale) = match self.group.score {
+            Score::Amount => (self.request.currency.as_str(), "urn:iso:std:iso:4217", AMOUNT_SCALE),
+            Score::Days | Score::Mean | Score::Median | Score::P90 => ("d", UCUM, SCORE_SCALE),
+            Score::Count => ("1", UCUM, 0),
+            Score::CountRatio | Score::AmountRatio => ("1", UCUM, SCORE_SCALE),
+        };
+        json!({ "value": number(score, scale), "unit": unit, "system": system, "code": unit })
+    }
 }
 
-fn envelope(measure: &Measure, request: &MeasureRequest, date: &str, group: Json) -> Json {
-    let mut report = json!({
-        "resourceType": "MeasureReport",
-        "status": "complete",
-        "type": "summary",
-        "measure": format!("{}|{}", measure.url, measure.version),
-        "date": date,
-        "period": { "start": request.period.0, "end": request.period.1 },
-    });
-    if !measure.improvement_notation.is_null() {
-        report["improvementNotation"] = measure.improvement_notation.clone();
-    }
-    report["group"] = json!([group]);
-    report
+fn absent(reason: &str) -> Json {
+    json!({ "extension": [{
+        "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": reason,
+    }] })
 }
 
-fn stratifier_json(code: &str, strata: Vec<Json>) -> Json {
-    let mut stratifier = json!({
-        "code": [{ "coding": [{ "system": format!("{BASE}/CodeSystem/rcm-stratifier"), "code": code }] }],
-    });
+fn code_of(code: &str) -> Json {
+    json!({ "coding": [{ "system": format!("{BASE}/CodeSystem/rcm-stratifier"), "code": code }] })
+}
+
+fn stratifier_json(codes: &[&str], strata: Vec<Json>) -> Json {
+    let codes: Vec<Json> = codes.iter().map(|code| code_of(code)).collect();
+    let mut stratifier = json!({ "code": codes });
     // An empty array is not FHIR: without rows there are no strata to list.
     if !strata.is_empty() {
         stratifier["stratum"] = Json::Array(strata);
@@ -138,7 +244,22 @@ fn stratifier_json(code: &str, strata: Vec<Json>) -> Json {
     stratifier
 }
 
-fn stratum_value(key: &Key, display: Option<&String>) -> Json {
+/// The name of a bucket: `0-30`, `31-60`, `>60`.
+fn label(bounds: &[i64], place: usize) -> String {
+    let below = place.checked_sub(1).and_then(|before| bounds.get(before));
+    match (below, bounds.get(place)) {
+        (None, Some(bound)) => format!("0-{bound}"),
+        (Some(below), Some(bound)) => format!("{}-{bound}", below + 1),
+        (Some(below), None) => format!(">{below}"),
+        (None, None) => ">=0".to_owned(),
+    }
+}
+
+fn plain(code: &str) -> Json {
+    json!({ "coding": [{ "code": code }], "text": code })
+}
+
+fn value(key: &Key, display: Option<&String>) -> Json {
     let Some(code) = &key.0 else {
         return json!({
             "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown" }],
@@ -146,34 +267,6 @@ fn stratum_value(key: &Key, display: Option<&String>) -> Json {
         });
     };
     json!({ "coding": [{ "code": code }], "text": display.unwrap_or(code) })
-}
-
-fn put_figures(target: &mut Json, measure: &Measure, request: &MeasureRequest, figures: &Figures) {
-    let population = |population: &Population, side: &Side| {
-        json!({
-            "extension": [{
-                "url": format!("{BASE}/StructureDefinition/rcm-population-quantity"),
-                "valueMoney": { "value": number(side.amount, MONEY_SCALE), "currency": request.currency },
-            }],
-            "code": { "coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/measure-population",
-                "code": population.code,
-            }] },
-            "count": side.count,
-        })
-    };
-    target["population"] = json!([
-        population(&measure.numerator, &figures.numerator),
-        population(&measure.denominator, &figures.denominator),
-    ]);
-    if let Some(score) = figures.score() {
-        target["measureScore"] = json!({
-            "value": number(score, SCORE_SCALE),
-            "unit": "1",
-            "system": "http://unitsofmeasure.org",
-            "code": "1",
-        });
-    }
 }
 
 /// A decimal as a JSON number with exactly so many decimals, rounded half up.
@@ -184,115 +277,6 @@ fn number(value: Decimal, scale: u32) -> Json {
         rounded.set_sign_positive(true);
     }
     serde_json::from_str(&rounded.to_string()).unwrap_or(Json::Null)
-}
-
-/// The key of a stratum. Unknown comes last.
-#[derive(Clone, PartialEq, Eq)]
-struct Key(Option<String>);
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Key) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Key) -> std::cmp::Ordering {
-        (self.0.is_none(), &self.0).cmp(&(other.0.is_none(), &other.0))
-    }
-}
-
-/// Where the columns stand.
-struct Columns<'a> {
-    names: &'a [String],
-    /// Count and amount of the numerator, then of the denominator.
-    figures: [usize; 4],
-}
-
-impl<'a> Columns<'a> {
-    fn of(measure: &Measure, rows: &'a Rows) -> remit_fhir::Result<Columns<'a>> {
-        let at = |name: &str| {
-            let place = rows.columns.iter().position(|column| column == name);
-            place.ok_or_else(|| Error::internal(format!("the SQL of {} gives no column {name}", measure.id)))
-        };
-        let (top, bottom) = (&measure.numerator, &measure.denominator);
-        let figures = [
-            at(&top.count_column)?,
-            at(&top.amount_column)?,
-            at(&bottom.count_column)?,
-            at(&bottom.amount_column)?,
-        ];
-        for stratifier in &measure.stratifiers {
-            at(&stratifier.column)?;
-        }
-        Ok(Columns { names: &rows.columns, figures })
-    }
-
-    fn text<'r>(&self, row: &'r [Value], name: &str) -> Option<&'r str> {
-        let place = self.names.iter().position(|column| column == name)?;
-        match row.get(place) {
-            Some(Value::Text(text)) if !text.is_empty() => Some(text),
-            _ => None,
-        }
-    }
-
-    fn figures(&self, row: &[Value]) -> remit_fhir::Result<Figures> {
-        let [top_count, top_amount, bottom_count, bottom_amount] = self.figures;
-        Ok(Figures {
-            numerator: Side { count: count(row.get(top_count))?, amount: amount(row.get(top_amount))? },
-            denominator: Side {
-                count: count(row.get(bottom_count))?,
-                amount: amount(row.get(bottom_amount))?,
-            },
-        })
-    }
-
-    /// The key of a row's stratum: a relative reference, a month, a name where the record has no
-    /// more, `SELF` where no payer is named.
-    fn key(&self, measure: &Measure, code: &str, row: &[Value]) -> (Key, Option<String>) {
-        let Some(stratifier) = measure.stratifiers.iter().find(|s| s.code == code) else {
-            return (Key(None), None);
-        };
-        let display = self.text(row, &format!("{code}_display")).map(str::to_owned);
-        match self.text(row, &stratifier.column) {
-            Some(value) => (Key(Some(reference(stratifier, value))), display),
-            None if display.is_some() => (Key(display.clone()), display),
-            None if code == "payer" => (Key(Some(SELF_PAY.to_owned())), None),
-            None => (Key(None), None),
-        }
-    }
-
-    fn passes(&self, measure: &Measure, request: &MeasureRequest, row: &[Value]) -> bool {
-        request.filters.iter().all(|filter| {
-            let (key, _) = self.key(measure, filter.code, row);
-            key.0.is_some_and(|key| filter.values.contains(&key))
-        })
-    }
-}
-
-/// A key as a relative reference; the rows may hold the id alone.
-fn reference(stratifier: &Stratifier, value: &str) -> String {
-    match &stratifier.target {
-        Some(target) if remit_fhir::is_id(value) => format!("{target}/{value}"),
-        _ => value.to_owned(),
-    }
-}
-
-fn count(value: Option<&Value>) -> remit_fhir::Result<i64> {
-    match value {
-        Some(Value::Integer(count)) => Ok(*count),
-        Some(Value::Null) => Ok(0),
-        other => Err(Error::internal(format!("a count of the SQL is {other:?}"))),
-    }
-}
-
-fn amount(value: Option<&Value>) -> remit_fhir::Result<Decimal> {
-    match value {
-        Some(Value::Decimal(amount)) => Ok(*amount),
-        Some(Value::Integer(amount)) => Ok(Decimal::from(*amount)),
-        Some(Value::Null) => Ok(Decimal::ZERO),
-        other => Err(Error::internal(format!("an amount of the SQL is {other:?}"))),
-    }
 }
 
 fn too_large() -> Error {

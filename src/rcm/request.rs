@@ -4,16 +4,25 @@
 //! Inputs come flat from the query or from a Parameters resource, in which `parameters` may hold a
 //! second Parameters resource. All faults are told at once, each at the name of its parameter.
 
-use super::SELF_PAY;
 use super::measure::Measure;
+use super::{PATIENT, SELF_PAY};
 use remit_fhir::date::{Moment, Precision, civil_from_days};
 use remit_fhir::{Error, Issue, IssueType, Kind};
+use rust_decimal::Decimal;
 use serde_json::Value as Json;
 
 /// Inputs of one call; no practice has more facilities and payers to name than this.
 const MAX_INPUTS: usize = 200;
 /// The longest text of one input: a canonical or a reference is far below it.
 const MAX_INPUT_LENGTH: usize = 2_000;
+/// Days of the window that daily charges are taken from, when none is asked for.
+const DEFAULT_WINDOW_DAYS: i64 = 90;
+/// The longest such window: ten years.
+const MAX_WINDOW_DAYS: i64 = 3_660;
+/// Amounts are below this: more than any practice turns over.
+const MAX_AMOUNT: i64 = 1_000_000_000_000_000;
+/// Bounds of buckets that can be asked for.
+const MAX_BUCKETS: usize = 50;
 /// The currency of a report that names none.
 const DEFAULT_CURRENCY: &str = "USD";
 const DAY: i64 = 86_400_000_000;
@@ -31,6 +40,49 @@ pub struct Filter {
     pub values: Vec<String>,
 }
 
+/// What a figure is based on, where there is a choice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Basis {
+    /// A claim is denied when a line is.
+    AnyLine,
+    /// A claim is denied when nothing of it is paid.
+    FullOnly,
+    /// Age counts from the service.
+    Service,
+    /// Age counts from the first submission.
+    Submission,
+    /// Age counts from the day since which the holder owes.
+    ResponsibleParty,
+}
+
+const BASES: &[(&str, Basis)] = &[
+    ("any-line", Basis::AnyLine),
+    ("full-only", Basis::FullOnly),
+    ("service", Basis::Service),
+    ("submission", Basis::Submission),
+    ("responsible-party", Basis::ResponsibleParty),
+];
+
+impl Basis {
+    fn is_of_age(self) -> bool {
+        matches!(self, Basis::Service | Basis::Submission | Basis::ResponsibleParty)
+    }
+
+    fn code(self) -> &'static str {
+        BASES.iter().find(|(_, basis)| *basis == self).map_or("", |(code, _)| code)
+    }
+
+    /// The basis of denials as SQL knows it.
+    pub(super) fn denial(asked: Option<Basis>) -> &'static str {
+        asked.filter(|basis| !basis.is_of_age()).unwrap_or(Basis::AnyLine).code()
+    }
+
+    /// The basis of ages as SQL knows it.
+    pub(super) fn age(asked: Option<Basis>) -> &'static str {
+        asked.filter(|basis| basis.is_of_age()).unwrap_or(Basis::Service).code()
+    }
+}
+
 /// A checked question.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MeasureRequest {
@@ -46,6 +98,20 @@ pub struct MeasureRequest {
     pub known_at: Option<i64>,
     /// ISO 4217 code of every figure.
     pub currency: String,
+    /// The time zone of business days, in place of that of each facility.
+    pub timezone: Option<String>,
+    /// What figures are based on, where there is a choice.
+    pub basis: Option<Basis>,
+    /// Strata of fewer are not shown.
+    pub min_cell: i64,
+    /// Days of the window that daily charges are taken from.
+    pub window_days: i64,
+    /// Upper bounds of the buckets of ages, in place of those of the measure.
+    pub buckets: Option<Vec<i64>>,
+    /// Amounts that the record does not hold, by the names of their inputs.
+    pub amounts: Vec<(String, String)>,
+    /// Each episode by itself: for the list behind a figure.
+    pub by_episode: bool,
     /// Stratifiers asked for, in the order of asking.
     pub group_by: Vec<String>,
     /// Restrictions.
@@ -53,10 +119,13 @@ pub struct MeasureRequest {
 }
 
 /// The inputs as pairs of name and text.
-struct Inputs {
+pub(super) struct Inputs {
     pairs: Vec<(String, String)>,
     issues: Vec<Issue>,
 }
+
+/// Names with an underscore that are inputs here, and not those of every FHIR call.
+const OWN_PAGING: &[&str] = &["_count", "_after"];
 
 const KNOWN: &[&str] = &[
     "periodStart",
@@ -70,37 +139,53 @@ const KNOWN: &[&str] = &[
     "currency",
     "asOf",
     "knownAt",
+    "timezone",
+    "basis",
+    "ageBasis",
+    "minCell",
+    "windowDays",
+    "buckets",
+    "cost",
+    "npsr",
 ];
 
 impl MeasureRequest {
-    /// The measure that a call at type level names in `measure`, and the checked request for it.
+    /// The inputs of a call as pairs of name and text, from the query of a GET or POST and the body of a
+    /// POST; those inside `parameters` beside the others.
     ///
     /// # Errors
-    /// 404 when there is no such measure, 400 with every other fault.
-    pub fn parse_any(
-        query: &[(String, String)],
-        body: Option<&Json>,
-    ) -> Result<(&'static Measure, MeasureRequest), Error> {
+    /// 400 for a body that is no Parameters resource of simple values, and for too many inputs.
+    pub fn flatten(query: &[(String, String)], body: Option<&Json>) -> Result<Vec<(String, String)>, Error> {
         let mut inputs = Inputs::read(query, body);
+        inputs.finish()?;
+        Ok(std::mem::take(&mut inputs.pairs))
+    }
+
+    /// The measure that a call at type level names in `measure`.
+    ///
+    /// # Errors
+    /// 400 when it names none, 404 when there is no such measure.
+    pub fn measure(pairs: &[(String, String)]) -> Result<&'static Measure, Error> {
+        let mut inputs = Inputs::of(pairs.to_vec());
         let Some(name) = inputs.one("measure") else {
             inputs.fault(IssueType::Required, "measure", "Name the measure: its id or its canonical URL.");
             return Err(inputs.error());
         };
-        let measure = Measure::find(&name)
-            .ok_or_else(|| Error::not_found("There is no measure of that id or URL here.").at("measure"))?;
-        Ok((measure, MeasureRequest::check(measure, inputs)?))
+        Measure::find(&name)
+            .ok_or_else(|| Error::not_found("There is no measure of that id or URL here.").at("measure"))
     }
 
-    /// The checked request for a measure, from the query of a GET or POST and the body of a POST.
+    /// Whether a text is a day, or a month or year.
+    pub fn is_day(text: &str) -> bool {
+        Moment::parse(text).is_some_and(|m| m.precision <= Precision::Day && m.offset_minutes.is_none())
+    }
+
+    /// The checked request for a measure.
     ///
     /// # Errors
     /// 400 with every fault at the name of its parameter; 501 for a report type that is not computed.
-    pub fn parse(
-        measure: &Measure,
-        query: &[(String, String)],
-        body: Option<&Json>,
-    ) -> Result<MeasureRequest, Error> {
-        MeasureRequest::check(measure, Inputs::read(query, body))
+    pub fn parse(measure: &Measure, pairs: &[(String, String)]) -> Result<MeasureRequest, Error> {
+        MeasureRequest::check(measure, Inputs::of(pairs.to_vec()))
     }
 
     fn check(measure: &Measure, mut inputs: Inputs) -> Result<MeasureRequest, Error> {
@@ -131,6 +216,13 @@ impl MeasureRequest {
             as_of: inputs.day("asOf", End::Last),
             known_at: inputs.instant("knownAt"),
             currency: inputs.currency(),
+            timezone: inputs.timezone(),
+            basis: inputs.basis(measure),
+            min_cell: inputs.number("minCell", 0..=1_000_000).unwrap_or(0),
+            window_days: inputs.number("windowDays", 1..=MAX_WINDOW_DAYS).unwrap_or(DEFAULT_WINDOW_DAYS),
+            buckets: inputs.buckets(measure),
+            amounts: inputs.amounts(measure),
+            by_episode: false,
             group_by: inputs.group_by(measure),
             filters: inputs.filters(measure),
             period_start: period_start.unwrap_or(Day(String::new())),
@@ -139,10 +231,23 @@ impl MeasureRequest {
         if inputs.issues.is_empty() { Ok(request) } else { Err(inputs.error()) }
     }
 
+    /// The groupings of a measure: those asked for as far as it has them, else its default.
+    pub(super) fn groupings<'g>(&'g self, measure: &'g Measure) -> Vec<&'g str> {
+        let asked = if self.group_by.is_empty() { &measure.default_group_by } else { &self.group_by };
+        let has = |code: &&str| measure.stratifiers.iter().any(|s| s.code == *code && s.buckets.is_none());
+        asked.iter().map(String::as_str).filter(has).collect()
+    }
+
     /// Whether the rows must be told apart by this stratifier.
-    pub(super) fn needs(&self, code: &str) -> bool {
-        self.group_by.iter().any(|asked| asked == code)
-            || self.filters.iter().any(|filter| filter.code == code)
+    pub(super) fn needs(&self, measure: &Measure, code: &str) -> bool {
+        self.groupings(measure).contains(&code) || self.filters.iter().any(|filter| filter.code == code)
+    }
+
+    /// The first day of the window of charges that ends with this day.
+    pub(super) fn window_start(&self, as_of: &str) -> String {
+        let low = Moment::parse(as_of).map_or(0, |moment| moment.low.div_euclid(DAY));
+        let (year, month, day) = civil_from_days(low - self.window_days + 1);
+        format!("{year:04}-{month:02}-{day:02}")
     }
 }
 
@@ -169,9 +274,23 @@ enum End {
 }
 
 impl Inputs {
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Inputs {
+        Inputs { pairs, issues: Vec::new() }
+    }
+
+    /// An error with all faults, if there are any.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        match self.issues.is_empty() {
+            true => Ok(()),
+            false => Err(Error::with_issues(Kind::Invalid, std::mem::take(&mut self.issues))),
+        }
+    }
+
     fn read(query: &[(String, String)], body: Option<&Json>) -> Inputs {
         let mut inputs = Inputs { pairs: Vec::new(), issues: Vec::new() };
-        for (name, value) in query.iter().filter(|(name, _)| !name.starts_with('_')) {
+        for (name, value) in
+            query.iter().filter(|(name, _)| !name.starts_with('_') || OWN_PAGING.contains(&name.as_str()))
+        {
             inputs.push(name, value);
         }
         if let Some(body) = body {
@@ -198,9 +317,12 @@ impl Inputs {
 
     /// Takes the parameters of a Parameters resource; `parameters` may nest once.
     fn read_parameters(&mut self, resource: &Json, outer: bool) {
+        let at = if outer { "Parameters" } else { "parameters" };
         if resource["resourceType"] != "Parameters" {
-            let at = if outer { "Parameters" } else { "parameters" };
             return self.fault(IssueType::Structure, at, "The inputs come in a Parameters resource.");
+        }
+        if !(resource["parameter"].is_array() || resource["parameter"].is_null()) {
+            return self.fault(IssueType::Structure, at, "The inputs stand in a list, `parameter`.");
         }
         for parameter in resource["parameter"].as_array().into_iter().flatten() {
             let name = parameter["name"].as_str().unwrap_or_default();
@@ -242,13 +364,13 @@ impl Inputs {
         self.pairs.iter().any(|(given, _)| given == name)
     }
 
-    fn all(&self, name: &str) -> Vec<String> {
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
         let given = self.pairs.iter().filter(|(given, _)| given == name);
         given.map(|(_, value)| value.clone()).collect()
     }
 
     /// The value of an input that may be given once.
-    fn one(&mut self, name: &str) -> Option<String> {
+    pub(super) fn one(&mut self, name: &str) -> Option<String> {
         let mut values = self.all(name);
         values.dedup();
         if values.len() > 1 && !self.issues.iter().any(|issue| issue.expression.iter().any(|at| at == name)) {
@@ -280,7 +402,8 @@ impl Inputs {
         if moment.is_none() {
             self.fault(IssueType::Value, name, "This is not an instant such as 2026-01-31T12:00:00Z.");
         }
-        moment.map(|m| m.low)
+        // `meta.lastUpdated` is shown in milliseconds: what was written within the one that is named counts.
+        moment.map(|m| m.high - 1)
     }
 
     fn currency(&mut self) -> String {
@@ -295,12 +418,97 @@ impl Inputs {
         value
     }
 
+    fn amounts(&mut self, measure: &Measure) -> Vec<(String, String)> {
+        let mut amounts = Vec::new();
+        for name in ["cost", "npsr"] {
+            let is_needed = measure.needed_inputs.iter().any(|needed| needed == name);
+            match self.one(name) {
+                None if is_needed => {
+                    let sentence = "The record does not hold this amount; give it, such as 1200.50.";
+                    self.fault(IssueType::Required, name, sentence);
+                }
+                None => {}
+                Some(_) if !is_needed => {
+                    self.fault(IssueType::NotSupported, name, "This measure does not need this amount.");
+                }
+                Some(text) => match text.parse::<Decimal>() {
+                    Ok(amount) if amount >= Decimal::ZERO && amount < Decimal::from(MAX_AMOUNT) => {
+                        amounts.push((name.to_owned(), text));
+                    }
+                    _ => self.fault(IssueType::Value, name, "This is not an amount such as 1200.50."),
+                },
+            }
+        }
+        amounts
+    }
+
+    fn timezone(&mut self) -> Option<String> {
+        let name = self.one("timezone")?;
+        if jiff::tz::TimeZone::get(&name).is_err() {
+            let sentence = "This is no time zone of the IANA database, such as America/Denver.";
+            self.fault(IssueType::CodeInvalid, "timezone", sentence);
+        }
+        Some(name)
+    }
+
+    /// `basis`, which is called `ageBasis` too where it is that of ages.
+    fn basis(&mut self, measure: &Measure) -> Option<Basis> {
+        let name = if self.has("ageBasis") { "ageBasis" } else { "basis" };
+        let value = self.one(name)?;
+        let fits = |basis: &Basis| {
+            measure.has_parameter(if basis.is_of_age() { "age_basis" } else { "basis" })
+                && (name == "basis" || basis.is_of_age())
+        };
+        let found = BASES.iter().find(|(code, basis)| *code == value && fits(basis));
+        if found.is_none() {
+            let codes: Vec<&str> = BASES.iter().filter(|(_, b)| fits(b)).map(|(code, _)| *code).collect();
+            let sentence = match codes.is_empty() {
+                true => "This measure has no choice of a basis.".to_owned(),
+                false => format!("The basis is one of {}.", codes.join(", ")),
+            };
+            self.fault(IssueType::CodeInvalid, name, &sentence);
+        }
+        found.map(|(_, basis)| *basis)
+    }
+
+    pub(super) fn number(&mut self, name: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        let value = self.one(name)?;
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let sentence = format!("Give a whole number from {} to {}.", range.start(), range.end());
+            self.fault(IssueType::Value, name, &sentence);
+        }
+        number
+    }
+
+    fn buckets(&mut self, measure: &Measure) -> Option<Vec<i64>> {
+        let value = self.one("buckets")?;
+        let bounds: Option<Vec<i64>> = value
+            .split(',')
+            .map(|bound| bound.trim().parse().ok().filter(|bound| (0..100_000).contains(bound)))
+            .collect();
+        let is_ascending = |bounds: &Vec<i64>| bounds.windows(2).all(|pair| pair[0] < pair[1]);
+        let bounds = bounds.filter(is_ascending).filter(|bounds| bounds.len() <= MAX_BUCKETS);
+        if bounds.is_none() {
+            let sentence = "Give upper bounds in days, ascending, such as 30,60,90,120.";
+            self.fault(IssueType::Value, "buckets", sentence);
+        } else if !measure.parts().iter().any(|part| part.stratifiers.iter().any(|s| s.buckets.is_some())) {
+            self.fault(IssueType::NotSupported, "buckets", "This measure has no buckets.");
+        }
+        bounds
+    }
+
     fn group_by(&mut self, measure: &Measure) -> Vec<String> {
         let mut wanted: Vec<String> = Vec::new();
         for value in self.all("groupBy") {
             for code in value.split(',') {
-                if !measure.stratifiers.iter().any(|stratifier| stratifier.code == code) {
-                    let codes: Vec<_> = measure.stratifiers.iter().map(|s| s.code.as_str()).collect();
+                if measure.stratifier(code).is_none() {
+                    let mut codes: Vec<&str> = Vec::new();
+                    for s in measure.parts().into_iter().flat_map(|part| &part.stratifiers) {
+                        if !codes.contains(&s.code.as_str()) {
+                            codes.push(&s.code);
+                        }
+                    }
                     let sentence = format!("This measure is grouped by {}.", codes.join(", "));
                     self.fault(IssueType::CodeInvalid, "groupBy", &sentence);
                 } else if !wanted.iter().any(|known| known == code) {
@@ -319,13 +527,13 @@ impl Inputs {
             if values.is_empty() {
                 continue;
             }
-            let target =
-                measure.stratifiers.iter().find(|s| s.code == code).and_then(|s| s.target.as_deref());
+            let target = measure.stratifier(code).and_then(|s| s.target.as_deref());
             let Some(target) = target else {
                 self.fault(IssueType::NotSupported, name, "This measure cannot be restricted by that.");
                 continue;
             };
-            if !values.iter().all(|v| is_reference_to(v, target) || (code == "payer" && v == SELF_PAY)) {
+            let is_named = |v: &str| code == "payer" && (v == SELF_PAY || v == PATIENT);
+            if !values.iter().all(|v| is_reference_to(v, target) || is_named(v)) {
                 self.fault(IssueType::Value, name, &format!("Give a reference such as {target}/123."));
             }
             filters.push(Filter { code, values });

@@ -20,6 +20,7 @@ mod read;
 mod registry;
 pub mod route;
 mod search;
+mod set;
 mod spelling;
 pub mod subset;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use read::{Held, read, vread};
 pub(crate) use registry::read_with;
 pub use search::is_general;
 pub(crate) use search::reader;
+pub(crate) use set::{Attempting, Draft};
 pub use spelling::spelled;
 pub use write::{create, delete, patch, update};
 

@@ -43,11 +43,32 @@ pub struct Value {
     pub name: Box<str>,
     /// The sets.
     pub sets: Vec<Set>,
-    /// The parameter has plain values without a system, as truth values are. These are compared by
-    /// the code alone.
-    pub is_plain: bool,
+    /// Which values are compared by the code alone.
+    pub plain: Plain,
     /// The codes of each set; `None` until they are found.
     pub codes: Option<Vec<Arc<Codes>>>,
+}
+
+/// The values of a parameter that have no system for want of an element for it. A Coding without a
+/// system is another matter: it is in no set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plain {
+    /// There are none.
+    None,
+    /// `true` and `false`.
+    TruthValues,
+    /// Any.
+    All,
+}
+
+impl Plain {
+    fn takes(self, code: &str) -> bool {
+        match self {
+            Plain::None => false,
+            Plain::TruthValues => matches!(code, "true" | "false"),
+            Plain::All => true,
+        }
+    }
 }
 
 /// How a modifier names its sets.
@@ -70,8 +91,13 @@ pub(crate) fn parse<'v>(
     if sets.len() > MAX_SETS {
         return Err(format!("it names more than {MAX_SETS} sets of codes"));
     }
-    let is_plain = gives(found, context).contains(&Gives::PlainValues);
-    Ok(Value { name: name.chars().take(80).collect::<String>().into(), sets, is_plain, codes: None })
+    let gives = gives(found, context);
+    let plain = match (gives.contains(&Gives::PlainValues), gives.contains(&Gives::TruthValues)) {
+        (true, _) => Plain::All,
+        (_, true) => Plain::TruthValues,
+        _ => Plain::None,
+    };
+    Ok(Value { name: name.chars().take(80).collect::<String>().into(), sets, plain, codes: None })
 }
 
 /// Whether the values of a parameter are codes; identifiers are in no value set.
@@ -115,7 +141,7 @@ fn value_set(text: &str, context: &Context<'_>) -> Option<Set> {
 impl Value {
     /// Whether one of the sets holds a code of a resource.
     pub(crate) fn holds(&self, system: &str, code: &str) -> bool {
-        let system = if self.is_plain && system.is_empty() { None } else { Some(system) };
+        let system = Some(system).filter(|system| !system.is_empty() || !self.plain.takes(code));
         self.codes.iter().flatten().any(|codes| codes.contains(system, code))
     }
 
@@ -134,11 +160,17 @@ impl Value {
         let groups = self.codes.iter().flatten().flat_map(|codes| codes.groups());
         let mut rows = Vec::new();
         for group in groups {
-            let systems = [Some(&*group.system), self.is_plain.then_some("")];
-            rows.extend(systems.into_iter().flatten().map(|system| match self.is_few() {
-                true => Rows::Tokens(Some(system), group.codes.iter().map(|code| &**code).collect()),
-                false => Rows::Codes(system, group),
-            }));
+            let all = || group.codes.iter().map(|code| &**code);
+            let plain: Vec<&str> = all().filter(|code| self.plain.takes(code)).collect();
+            rows.push(match self.is_few() {
+                true => Rows::Tokens(Some(&group.system), all().collect()),
+                false => Rows::Codes(&group.system, group),
+            });
+            if plain.len() > FEW {
+                rows.push(Rows::Codes("", group));
+            } else if !plain.is_empty() {
+                rows.push(Rows::Tokens(Some(""), plain));
+            }
         }
         rows
     }

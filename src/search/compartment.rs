@@ -127,7 +127,7 @@ pub fn care_dates(from: Option<Micros>, to: Option<Micros>, registry: &Registry)
         let Some(ty) = definitions.resource_named(name) else { continue };
         let params: Vec<i32> =
             codes.iter().filter_map(|code| registry.parameter(ty, code)).map(|p| p.number).collect();
-        let present = Test::Present(Present { kind: SearchKind::Date, target: None });
+        let present = Test::Present(Present { kind: SearchKind::Date });
         let of = |test| Condition::Criterion(Criterion { params: params.clone(), test });
         let inside = Condition::Any(vec![of(Test::Date(vec![value])), Condition::Not(Box::new(of(present)))]);
         any.push(Condition::All(vec![is_of(vec![ty]), inside]));

@@ -62,8 +62,10 @@ pub(crate) fn index(item: &Item<'_>, param: i32, rows: &mut Vec<DateRow>) {
 pub(crate) fn parse(text: &str, now: Micros) -> Result<Value> {
     let (prefix, rest) = Prefix::split(text);
     let Some(moment) = Moment::parse(rest) else {
+        // The `+` of a time zone that is written as it is arrives as a blank.
+        let plus = if rest.contains(' ') { " A plus sign is written %2B in a URL." } else { "" };
         return Err(Error::invalid(format!(
-            "'{text}' is no date: write a prefix if any, then a date such as 2024, 2024-05, 2024-05-06 or 2024-05-06T07:08:09Z."
+            "'{text}' is no date: write a prefix if any, then a date such as 2024, 2024-05, 2024-05-06 or 2024-05-06T07:08:09Z.{plus}"
         )));
     };
     let Moment { mut low, mut high, .. } = moment;

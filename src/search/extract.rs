@@ -205,7 +205,7 @@ impl Extractor {
             }
             SearchKind::Reference => {
                 text::index(item, self.param, &mut rows.texts);
-                reference::index(index, item, self.param);
+                reference::index(index, item, self.param, self.keeps);
             }
             SearchKind::Uri => uri::index(item, self.param, &mut rows.uris),
             SearchKind::String => string::index(item, self.param, &mut rows.strings),

@@ -96,10 +96,9 @@ fn compare(
     }
     let found = parse::parameters(types, name, context).map_err(|reason| unsupported(test, &reason))?;
     let Some(parameter) = found.first() else { return Err(unsupported(test, "no type is searched")) };
-    let params: Vec<i32> = found.iter().map(|p| p.number).collect();
     if test.operator == Operator::Present {
-        let present = Test::Present(Present { kind: parameter.definition.kind, target: parameter.only });
-        let present = Condition::Criterion(Criterion { params, test: present });
+        let present = Test::Present(Present { kind: parameter.definition.kind });
+        let present = reference::condition(&found, present);
         return match test.value.text() {
             "true" => Ok(present),
             "false" => Ok(Condition::Not(Box::new(present))),
@@ -107,7 +106,7 @@ fn compare(
         };
     }
     let test = of_kind(&found, parameter, test, context)?;
-    Ok(Condition::Criterion(Criterion { params, test }))
+    Ok(reference::condition(&found, test))
 }
 
 fn of_kind(

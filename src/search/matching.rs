@@ -107,6 +107,13 @@ impl Resource<'_> {
             // What stands in other resources cannot be told from these rows.
             Test::Chain(_) | Test::Has(_) | Test::Owned(_) | Test::Type(_) => false,
             Test::Present(present) => self.has_any(&criterion.params, *present),
+            Test::OfType(ty, except) => {
+                let is_other = |ty: TypeId, id: &str| !except.iter().any(|(t, i)| *t == ty && **i == *id);
+                let mut references = rows.references.iter().filter(|row| of(row.param) && row.ty == *ty);
+                let mut inner = rows.inner.iter().filter(|row| of(row.param));
+                references.any(|row| is_other(row.ty, &row.id))
+                    || inner.any(|row| rows.type_inside(row.place) == Some(*ty))
+            }
         }
     }
 
@@ -166,15 +173,10 @@ impl Resource<'_> {
         let rows = self.rows;
         match present.kind {
             SearchKind::Reference => {
-                let only = present.target;
-                let says = |uri: &str| only.is_some_and(|ty| uri.contains(&reference::step(ty)));
-                rows.uris.iter().any(|row| of(row.param) && says(&row.uri))
-                    || rows.references.iter().any(|row| of(row.param) && only.is_none_or(|ty| ty == row.ty))
-                    || rows.inner.iter().any(|row| {
-                        of(row.param) && only.is_none_or(|ty| rows.type_inside(row.place) == Some(ty))
-                    })
-                    || only.is_none()
-                        && (rows.uris.iter().any(|row| of(row.param)) || self.has_token_or_text(params))
+                rows.uris.iter().any(|row| of(row.param))
+                    || rows.references.iter().any(|row| of(row.param))
+                    || rows.inner.iter().any(|row| of(row.param))
+                    || self.has_token_or_text(params)
             }
             SearchKind::Token => self.has_token_or_text(params),
             SearchKind::Uri => rows.uris.iter().any(|row| of(row.param)),

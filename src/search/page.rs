@@ -248,33 +248,52 @@ impl Page<'_> {
         w.push(" and r.deleted = 0");
     }
 
-    /// One index walk joined with its resources; no sort.
+    /// Whether a statement must look at the resources themselves to tell its matches. Index rows stand for
+    /// live resources of their type, so most criteria are answered by indexes alone.
+    fn needs_resource(&self, driver: usize, parts: &[Part<'_>]) -> bool {
+        let others = self.query.criteria.iter().enumerate().filter(|(place, _)| *place != driver);
+        self.cx.scope != Scope::Own
+            || !self.cx.plan.is_unrestricted()
+            || parts.iter().any(Part::is_of_all_types)
+            || others.into_iter().any(|(_, condition)| filter::needs_resource(condition))
+    }
+
+    /// One index walk, then the resources of a page; no sort.
     fn one_walk(&self, w: &mut Writer, place: usize, walk: &Part<'_>) {
         self.columns(w);
-        if w.dialect == Dialect::Sqlite {
+        let needs_resource = self.needs_resource(place, std::slice::from_ref(walk));
+        if w.dialect == Dialect::Sqlite && needs_resource {
             return self.walk(w, place, walk);
         }
         // PostgreSQL would make text of every body before it cuts.
-        w.push(" from (select r.rid as rid");
+        let (rid, join) = (walk.rid(w.dialect), w.dialect.join());
+        w.push(" from (select d").push(rid).push(" as rid");
         self.walk(w, place, walk);
-        w.push(") p join ").push(self.table()).push(" r on r.rid = p.rid");
+        w.push(") p").push(join).push(self.table()).push(" r on r.rid = p.rid");
         self.newest(w, "p.rid");
     }
 
     /// Writes the walk from `from` on.
     fn walk(&self, w: &mut Writer, place: usize, walk: &Part<'_>) {
+        let needs_resource = self.needs_resource(place, std::slice::from_ref(walk));
         let join = w.dialect.join();
         let rid = format!("d{}", walk.rid(w.dialect));
-        w.push(" from ").push(walk.table()).push(" d").push(join);
-        w.push(self.table()).push(" r on r.rid = ").push(&rid).push(" where ");
+        w.push(" from ").push(walk.table()).push(" d");
+        if needs_resource {
+            w.push(join).push(self.table()).push(" r on r.rid = ").push(&rid);
+        }
+        w.push(" where ");
         walk.sql(w, &self.cx, "d");
         self.after(w, &rid);
-        w.push(" and r.deleted = 0");
-        self.of_types(w, walk);
+        if needs_resource {
+            w.push(" and r.deleted = 0");
+            self.of_types(w, walk);
+        }
         self.filters(w, Some(place), &rid);
         if !walk.is_unique() {
             // PostgreSQL takes the other columns from the primary key; SQLite sees the walk's order.
-            w.push(if w.dialect == Dialect::Sqlite { " group by d.rid" } else { " group by r.rid, d.rid" });
+            let takes_others = w.dialect == Dialect::Postgres && needs_resource;
+            w.push(if takes_others { " group by r.rid, d.rid" } else { " group by d.rid" });
         }
         self.newest(w, &rid);
         self.limit(w);
@@ -298,12 +317,16 @@ impl Page<'_> {
                 return self.fan(w, place, part);
             }
             let alias = w.alias();
-            w.push("select ").push(&alias).push(".rid from (select r.rid as rid");
+            w.push("select ").push(&alias).push(".rid from (select ");
             match arm {
                 Arm::Fan(..) => {}
-                Arm::Walk(place, walk) => self.walk(w, place, walk),
+                Arm::Walk(place, walk) => {
+                    let rid = walk.rid(w.dialect);
+                    w.push("d").push(rid).push(" as rid");
+                    self.walk(w, place, walk);
+                }
                 Arm::Type(number) => {
-                    w.push(" from ").push(self.table()).push(" r where r.tenant = ");
+                    w.push("r.rid as rid from ").push(self.table()).push(" r where r.tenant = ");
                     w.arg(Arg::Int(self.cx.plan.tenant().into()))
                         .push(" and r.type = ")
                         .number(number)

@@ -7,9 +7,9 @@ mod result;
 mod test;
 
 use crate::custom::State;
-use crate::query::{Condition, Criterion, Present, Query, Test};
+use crate::query::{Condition, Criterion, Present, Query, Summary, Test};
 use crate::registry::{Parameter, Registry};
-use crate::{chain, cursor, date, filter_parameter, has, words};
+use crate::{chain, cursor, date, filter_parameter, has, reference, words};
 use remit_fhir::date::Micros;
 use remit_fhir::{Error, Issue, IssueType, Result, is_id};
 use remit_spec::TypeId;
@@ -127,6 +127,9 @@ pub fn parse(types: &[TypeId], pairs: &[(String, String)], context: &Context<'_>
             context.limits.criteria
         )));
     }
+    if query.summary == Summary::Text && !query.includes.is_empty() {
+        return Err(refuse("_summary", "with text it cannot be mixed with _include and _revinclude".into()));
+    }
     chain::few(&query.criteria)?;
     if let Some((keys, side)) = cursor.map(|text| cursor::parse(&query, text)).transpose()? {
         (query.cursor, query.side) = (Some(keys), side);
@@ -200,10 +203,19 @@ pub fn condition(types: &[TypeId], name: &str, value: &str, context: &Context<'_
     let modifier = read_modifier(name, modifier, context)?;
     match (code, &modifier) {
         ("_id", Modifier::None) => return ids(value, context),
+        ("_id", Modifier::Not) => return Ok(Condition::Not(Box::new(ids(value, context)?))),
         ("_lastUpdated", Modifier::None) => return updated(value, context),
+        // Every resource has both.
+        ("_id" | "_lastUpdated", Modifier::Missing) => {
+            return match value {
+                "true" => Ok(Condition::Any(Vec::new())),
+                "false" => Ok(Condition::All(Vec::new())),
+                _ => Err(refuse(name, "its value is true or false".into())),
+            };
+        }
         ("_text" | "_content", Modifier::None) => return self::words(types, name, value, context),
         ("_id" | "_lastUpdated" | "_text" | "_content", _) => {
-            return Err(unsupported(name, "it takes no modifier".into()));
+            return Err(unsupported(name, "it does not take this modifier".into()));
         }
         _ => {}
     }
@@ -329,10 +341,9 @@ fn criterion(
     let Some(first) = found.first() else {
         return Err(unsupported(name, "no type is searched".into()));
     };
-    let params: Vec<i32> = found.iter().map(|p| p.number).collect();
     if matches!(modifier, Modifier::Missing) {
-        let test = Test::Present(Present { kind: first.definition.kind, target: first.only });
-        let present = Condition::Criterion(Criterion { params, test });
+        let present = Test::Present(Present { kind: first.definition.kind });
+        let present = reference::condition(found, present);
         return match value {
             "true" => Ok(Condition::Not(Box::new(present))),
             "false" => Ok(present),
@@ -340,7 +351,7 @@ fn criterion(
         };
     }
     let test = test(found, name, modifier, value, context)?;
-    let criterion = Condition::Criterion(Criterion { params, test });
+    let criterion = reference::condition(found, test);
     Ok(if matches!(modifier, Modifier::Not | Modifier::NotIn) {
         Condition::Not(Box::new(criterion))
     } else {

@@ -43,10 +43,8 @@ pub(crate) enum Rows<'q> {
     Words(&'q words::Value),
     /// Any row of this table.
     Any(&'static str),
-    /// Any reference to a type.
-    AnyTarget(TypeId),
-    /// Any URL elsewhere that says this type.
-    AnyUrl(TypeId),
+    /// References to targets of this type, but for these.
+    TargetsOfType(TypeId, Vec<(TypeId, &'q str)>),
     /// Rows of the same table that do not match.
     Unlike(Box<Rows<'q>>),
     /// References to what meets a condition.
@@ -84,6 +82,9 @@ fn rows(test: &Test) -> Vec<Rows<'_>> {
         Test::Near(values) => vec![Rows::Near(values)],
         Test::Words(value) => vec![Rows::Words(value)],
         Test::Present(present) => any(*present),
+        Test::OfType(ty, except) => {
+            vec![Rows::TargetsOfType(*ty, except.iter().map(|(ty, id)| (*ty, &**id)).collect())]
+        }
         Test::Chain(links) => vec![Rows::Chain(links)],
         Test::Has(has) => vec![Rows::Has(has)],
     }
@@ -146,19 +147,16 @@ fn unlike(test: &Test) -> Vec<Rows<'_>> {
 }
 
 fn any(present: Present) -> Vec<Rows<'static>> {
-    match (present.kind, present.target) {
-        (SearchKind::Reference, Some(ty)) => vec![Rows::AnyTarget(ty), Rows::AnyUrl(ty)],
-        (SearchKind::Reference, None) => {
-            ["ix_reference", "ix_uri", "ix_token", "ix_text"].map(Rows::Any).to_vec()
-        }
-        (SearchKind::Token, _) => ["ix_token", "ix_text"].map(Rows::Any).to_vec(),
-        (SearchKind::Uri, _) => vec![Rows::Any("ix_uri")],
-        (SearchKind::String, _) => vec![Rows::Any("ix_string")],
-        (SearchKind::Date, _) => vec![Rows::Any("ix_date")],
-        (SearchKind::Number, _) => vec![Rows::Any("ix_number")],
-        (SearchKind::Quantity, _) => vec![Rows::Any("ix_quantity")],
-        (SearchKind::Composite, _) => vec![Rows::Any("ix_composite")],
-        (SearchKind::Special, _) => vec![Rows::Any("ix_position")],
+    match present.kind {
+        SearchKind::Reference => ["ix_reference", "ix_uri", "ix_token", "ix_text"].map(Rows::Any).to_vec(),
+        SearchKind::Token => ["ix_token", "ix_text"].map(Rows::Any).to_vec(),
+        SearchKind::Uri => vec![Rows::Any("ix_uri")],
+        SearchKind::String => vec![Rows::Any("ix_string")],
+        SearchKind::Date => vec![Rows::Any("ix_date")],
+        SearchKind::Number => vec![Rows::Any("ix_number")],
+        SearchKind::Quantity => vec![Rows::Any("ix_quantity")],
+        SearchKind::Composite => vec![Rows::Any("ix_composite")],
+        SearchKind::Special => vec![Rows::Any("ix_position")],
     }
 }
 
@@ -167,8 +165,8 @@ impl<'q> Rows<'q> {
         match self {
             Rows::Tokens(..) | Rows::Codes(..) | Rows::System(_) => "ix_token",
             Rows::Texts(_) => "ix_text",
-            Rows::Targets(_) | Rows::AnyTarget(_) | Rows::Chain(_) | Rows::Has(_) => "ix_reference",
-            Rows::Uris(_) | Rows::Below(_) | Rows::AnyUrl(_) => "ix_uri",
+            Rows::Targets(_) | Rows::TargetsOfType(..) | Rows::Chain(_) | Rows::Has(_) => "ix_reference",
+            Rows::Uris(_) | Rows::Below(_) => "ix_uri",
             Rows::Strings(_) => "ix_string",
             Rows::Dates(_) => "ix_date",
             Rows::Numbers(_) => "ix_number",
@@ -196,7 +194,7 @@ impl<'q> Part<'q> {
     /// kept by value, so without a value their rows cannot be found by resource.
     fn is_kept_by_resource(&self) -> bool {
         match &self.rows {
-            Rows::System(_) | Rows::Pieces(..) | Rows::Below(_) | Rows::AnyUrl(_) => false,
+            Rows::System(_) | Rows::Pieces(..) | Rows::Below(_) => false,
             Rows::Unlike(rows) => !matches!(rows.table(), "ix_token" | "ix_uri" | "ix_composite"),
             Rows::Composites(values) => values.iter().all(composite::Value::has_code),
             Rows::Any(table) => !matches!(*table, "ix_token" | "ix_uri" | "ix_text" | "ix_composite"),
@@ -303,14 +301,12 @@ impl<'q> Part<'q> {
             Rows::Quantities(values) => any_of(w, values, |w, v| v.sql(w, x)),
             Rows::Composites(values) => any_of(w, values, |w, v| v.sql(w, x)),
             Rows::Near(values) => any_of(w, values, |w, v| v.sql(w, x)),
-            Rows::AnyUrl(ty) => {
-                let uri = format!("{x}.uri");
-                // `like` would not tell upper from lower case on SQLite.
-                w.push(" and replace(").push(&uri).push(", ").arg(Arg::Text(reference::step(*ty)));
-                w.push(", '') <> ").push(&uri);
+            Rows::TargetsOfType(_, except) if !except.is_empty() => {
+                w.push(" and not ").push(x).push(".target");
+                one_of(w, except, |w, (ty, id)| _ = w.arg(Arg::Target(*ty, (*id).into())));
             }
             Rows::Any(_)
-            | Rows::AnyTarget(_)
+            | Rows::TargetsOfType(..)
             | Rows::Chain(_)
             | Rows::Has(_)
             | Rows::These(_)
@@ -391,7 +387,7 @@ impl<'q> Part<'q> {
         let x = w.alias();
         if let Rows::These(all) = &self.rows {
             w.push("select ").push(&x).push(".rid as rid from resource ").push(&x);
-            w.push(" where ").push(&x).push(".rid");
+            w.push(" where ").push(&x).push(".deleted = 0 and ").push(&x).push(".rid");
             return one_of(w, all, |w, (ty, id)| _ = w.arg(Arg::Target(*ty, (*id).into())));
         }
         let column = self.rid(w.dialect);
@@ -412,7 +408,7 @@ impl<'q> Part<'q> {
 
     /// Joins the target where its type counts; one may be contained.
     fn of_type(&self, w: &mut Writer, cx: &Sql<'_>, x: &str) {
-        if let Rows::AnyTarget(ty) = self.rows {
+        if let Rows::TargetsOfType(ty, _) = self.rows {
             let (t, c, number) = (w.alias(), w.alias(), cx.type_number(ty));
             w.push(" left join resource ").push(&t).push(" on ").push(&t).push(".rid = ").push(x);
             w.push(".target left join contained ").push(&c).push(" on ").push(&c).push(".rid = ").push(x);

@@ -44,6 +44,8 @@ pub(crate) enum Gives {
     Codes,
     /// A value without a system.
     PlainValues,
+    /// `true` or `false`, without a system.
+    TruthValues,
     /// No code: an identifier, a phone number.
     Identifiers,
 }
@@ -109,6 +111,7 @@ impl Path {
         });
         let gives = |choice: &Choice| match definitions.name(choice.ty) {
             "Identifier" | "ContactPoint" => Gives::Identifiers,
+            "boolean" => Gives::TruthValues,
             _ if definitions.ty(choice.ty).kind == Kind::Primitive && choice.value_set.is_none() => {
                 Gives::PlainValues
             }

@@ -111,6 +111,8 @@ pub enum Test {
     Has(Box<Has>),
     /// Whether there is any row, `:missing=false`.
     Present(Present),
+    /// Rows of `ix_reference` with a target of this type that is none of these.
+    OfType(TypeId, Vec<(TypeId, Box<str>)>),
 }
 
 /// Where the rows of a parameter stand, to ask whether there are any.
@@ -118,8 +120,6 @@ pub enum Test {
 pub struct Present {
     /// The kind of the parameter, which says the tables.
     pub kind: remit_spec::SearchKind,
-    /// Only references to this type count.
-    pub target: Option<TypeId>,
 }
 
 /// One key of `_sort`.
@@ -151,8 +151,19 @@ pub enum SortBy {
     Token(Vec<i32>),
     /// URIs, letter by letter.
     Uri(Vec<i32>),
-    /// References as `Type/id`, of this type only when it is said; the URL where no target is here.
-    Reference(Vec<i32>, Option<TypeId>),
+    /// References as `Type/id`; the URL where no target is here.
+    Reference(References),
+}
+
+/// The references that a sort key compares.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct References {
+    /// The numbers of their rows.
+    pub params: Vec<i32>,
+    /// Only targets of this type count.
+    pub only: Option<TypeId>,
+    /// The numbers under which URLs stand.
+    pub urls: Vec<i32>,
 }
 
 /// Direction of a sort key.

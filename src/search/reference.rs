@@ -2,13 +2,19 @@
 //!
 //! A reference to a resource of this server is a row of type and id. What lies elsewhere is a URI
 //! under the same parameter, and `Reference.identifier` a token under the same parameter.
+//!
+//! `patient` is `subject.where(resolve() is Patient)`: the references of `subject` whose type is Patient,
+//! by their address or by `Reference.type`. The row of a reference says the type of its target, so
+//! `patient` shares these. What is no such row says none and stands under the number of `patient` too.
 
 use crate::extract::{Index, Item};
 use crate::parse::{Context, unescape};
+use crate::query::{Condition, Criterion, Present, Test};
+use crate::registry::{Keeps, Parameter};
 use crate::rows::{InnerRow, ReferenceRow, TokenRow};
 use crate::{token, uri};
 use remit_fhir::{Error, Node, Reference, Result, is_id};
-use remit_spec::{Definitions, TypeId};
+use remit_spec::{Definitions, SearchKind, TypeId};
 
 /// A reference searched for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,11 +27,11 @@ pub enum Value {
     Identifier(token::Value),
 }
 
-pub(crate) fn index(index: &mut Index<'_>, item: &Item<'_>, param: i32) {
+pub(crate) fn index(index: &mut Index<'_>, item: &Item<'_>, param: i32, keeps: Keeps) {
     match item.type_name() {
         "Reference" => {
             if let Some(text) = item.node.get_str("reference") {
-                literal(index, &text, param);
+                literal(index, &text, param, keeps);
             }
             if let Some(identifier) = item.node.get("identifier")
                 && let Some(value) = identifier.get_str("value")
@@ -35,17 +41,21 @@ pub(crate) fn index(index: &mut Index<'_>, item: &Item<'_>, param: i32) {
             }
         }
         "canonical" => uri::index(item, param, &mut index.rows.uris),
-        _ if item.node.is_object() => inline(index, item.node, param),
+        _ if keeps == Keeps::All && item.node.is_object() => inline(index, item.node, param),
         _ => {
             if let Some(text) = item.node.string() {
-                literal(index, &text, param);
+                literal(index, &text, param, keeps);
             }
         }
     }
 }
 
-fn literal(index: &mut Index<'_>, text: &str, param: i32) {
-    match Reference::parse_with_base(text, index.base) {
+fn literal(index: &mut Index<'_>, text: &str, param: i32, keeps: Keeps) {
+    let reference = Reference::parse_with_base(text, index.base);
+    if keeps == Keeps::BesideReferences && !matches!(reference, Reference::Absolute(_)) {
+        return;
+    }
+    match reference {
         Reference::Relative { kind, id, .. } => {
             if let Some(ty) = index.definitions.resource_named(kind) {
                 index.rows.references.push(ReferenceRow { param, ty, id: id.into() });
@@ -96,9 +106,41 @@ pub(crate) fn type_in_url(url: &str, definitions: &Definitions) -> Option<TypeId
     is_id(id).then(|| definitions.resource_named(kind)).flatten()
 }
 
-/// The step of a URL that says a type: `/Patient/`.
-pub(crate) fn step(ty: TypeId) -> String {
-    format!("/{}/", Definitions::r4().name(ty))
+/// What a test asks, each part of it of the rows that it stands in.
+pub(crate) fn condition(found: &[&Parameter], test: Test) -> Condition {
+    let here: Vec<i32> = found.iter().map(|p| p.number).collect();
+    let Some(only) = found.first().and_then(|p| p.only) else {
+        return Condition::Criterion(Criterion { params: here, test });
+    };
+    let beside: Vec<i32> = found.iter().map(|p| p.beside).collect();
+    let of = |params: &[i32], test| Condition::Criterion(Criterion { params: params.to_vec(), test });
+    let is_local = |value: &Value| matches!(value, Value::Local(_));
+    let mut all = match test {
+        Test::Reference(values) => {
+            let (local, other): (Vec<_>, Vec<_>) = values.into_iter().partition(is_local);
+            let parts = [(&here, local), (&beside, other)].into_iter().filter(|(_, v)| !v.is_empty());
+            parts.map(|(params, values)| of(params, Test::Reference(values))).collect()
+        }
+        Test::Unlike(inner) => {
+            let Test::Reference(values) = *inner else { return of(&beside, Test::Unlike(inner)) };
+            let (local, other): (Vec<_>, Vec<_>) = values.into_iter().partition(is_local);
+            let except = local.into_iter().filter_map(|value| match value {
+                Value::Local(all) => Some(all),
+                _ => None,
+            });
+            let urls = match other.is_empty() {
+                true => Test::Present(Present { kind: SearchKind::Uri }),
+                false => Test::Unlike(Box::new(Test::Reference(other))),
+            };
+            vec![of(&here, Test::OfType(only, except.flatten().collect())), of(&beside, urls)]
+        }
+        Test::Present(_) => {
+            let beside = of(&beside, Test::Present(Present { kind: SearchKind::Reference }));
+            vec![of(&here, Test::OfType(only, Vec::new())), beside]
+        }
+        test => vec![of(&beside, test)],
+    };
+    if all.len() == 1 { all.remove(0) } else { Condition::Any(all) }
 }
 
 /// Reads a value of the URL. An id alone stands for each of the `targets`.

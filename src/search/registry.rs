@@ -21,13 +21,20 @@ pub struct Parameter {
     pub definition: &'static SearchParameter,
     /// The number under which its rows stand. It may be that of another parameter: see `only`.
     pub number: i32,
-    /// The rows are those of a parameter with more targets; only this target counts. `patient` shares
-    /// the rows of `subject`.
+    /// The references are those of a parameter with more targets; only this target counts. `patient`
+    /// shares the rows of `subject`.
     pub only: Option<TypeId>,
+    /// The number of the rows beside references: URLs elsewhere, identifiers, texts. These do not say a
+    /// type, so with `only` they are kept apart.
+    pub beside: i32,
     pub(crate) parts: Box<[Part]>,
 }
 
 impl Parameter {
+    fn new(definition: &'static SearchParameter, number: i32, parts: Box<[Part]>) -> Parameter {
+        Parameter { definition, number, only: None, beside: number, parts }
+    }
+
     /// What a reference may point to; empty is anything.
     pub fn targets(&self) -> &[TypeId] {
         match &self.only {
@@ -42,7 +49,16 @@ impl Parameter {
 pub(crate) struct Extractor {
     pub(crate) param: i32,
     pub(crate) kind: SearchKind,
+    pub(crate) keeps: Keeps,
     pub(crate) source: Source,
+}
+
+/// Which rows of its values a parameter keeps for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Keeps {
+    All,
+    /// Those that are no reference to a resource of this server; these are rows of another parameter.
+    BesideReferences,
 }
 
 #[derive(Debug)]
@@ -261,8 +277,8 @@ impl Registry {
                 row.source
             ))
         })?;
-        let parameter = Parameter { definition, number, only: None, parts: self.parts(ty, definition) };
-        let extractor = Extractor { param: number, kind: definition.kind, source };
+        let parameter = Parameter::new(definition, number, self.parts(ty, definition));
+        let extractor = Extractor { param: number, kind: definition.kind, keeps: Keeps::All, source };
         Ok(Custom {
             ty,
             source: row.source.as_str().into(),
@@ -337,18 +353,19 @@ impl Registry {
         let mut extractors = Vec::new();
         let parameters = ids.iter().map(|id| {
             let definition = self.definitions.parameter(*id);
-            let number = *self.numbers.get(&(ty, definition.code)).filter(|_| has_rows(definition))?;
-            if let Some((wide, only)) = self.shares_rows(ty, definition) {
-                let number = *self.numbers.get(&(ty, wide))?;
-                return Some(Parameter { definition, number, only: Some(only), parts: Box::default() });
-            }
+            let own = *self.numbers.get(&(ty, definition.code)).filter(|_| has_rows(definition))?;
             if let Some(same) = self.has_same_rows(ty, definition) {
                 let number = *self.numbers.get(&(ty, same))?;
-                return Some(Parameter { definition, number, only: None, parts: Box::default() });
+                return Some(Parameter::new(definition, number, Box::default()));
             }
+            let shared = self.shares_rows(ty, definition);
+            let keeps = if shared.is_some() { Keeps::BesideReferences } else { Keeps::All };
             let source = self.source(ty, definition)?;
-            extractors.push(Extractor { param: number, kind: definition.kind, source });
-            Some(Parameter { definition, number, only: None, parts: self.parts(ty, definition) })
+            extractors.push(Extractor { param: own, kind: definition.kind, keeps, source });
+            let parameter = Parameter::new(definition, own, self.parts(ty, definition));
+            let Some((wide, only)) = shared else { return Some(parameter) };
+            let number = *self.numbers.get(&(ty, wide))?;
+            Some(Parameter { number, only: Some(only), ..parameter })
         });
         let parameters = parameters.collect();
         OfType { parameters, extractors: extractors.into() }

@@ -5,7 +5,7 @@
 
 use crate::cursor::{Key, Side};
 use crate::part::Sql;
-use crate::query::{Direction, Query, SortBy, SortKey};
+use crate::query::{Direction, Query, References, SortBy, SortKey};
 use crate::sql::{Arg, Writer};
 
 impl SortBy {
@@ -34,7 +34,8 @@ impl SortBy {
     fn by_value(&self) -> Option<(&'static str, &'static str, &[i32])> {
         match self {
             SortBy::Token(params) => Some(("ix_token", "code", params)),
-            SortBy::Uri(params) | SortBy::Reference(params, _) => Some(("ix_uri", "uri", params)),
+            SortBy::Uri(params) => Some(("ix_uri", "uri", params)),
+            SortBy::Reference(references) => Some(("ix_uri", "uri", &references.urls)),
             _ => None,
         }
     }
@@ -254,7 +255,7 @@ fn expression(w: &mut Writer, cx: &Sql<'_>, key: &SortKey, place: usize, has_few
             from(w, "1", table, params, &is);
             w.push(")");
         }
-        SortBy::Reference(params, only) => {
+        SortBy::Reference(References { params, only, .. }) => {
             let pick = if rising { "min" } else { "max" };
             let bytewise = w.dialect.bytewise();
             w.push("coalesce((select ").push(pick).push("((n.name || '/' || t.id)").push(bytewise);

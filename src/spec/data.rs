@@ -18,12 +18,21 @@ pub(crate) mod embedded {
         include_str!("../../profiles/remit/search-parameters.json");
     /// The operations that this server adds, each as the whole resource.
     pub(crate) const OWN_OPERATIONS: &str = concat!(
+        include_str!("../../profiles/rcm/operations/ar-aging.json"),
+        include_str!("../../profiles/rcm/operations/denial-trends.json"),
+        include_str!("../../profiles/rcm/operations/payer-scorecard.json"),
+        include_str!("../../profiles/rcm/operations/rcm-drilldown.json"),
+        include_str!("../../profiles/rcm/operations/rcm-variance.json"),
         include_str!("../../profiles/remit/operations/fhirpath.json"),
         include_str!("../../profiles/remit/operations/reindex.json"),
         include_str!("../../profiles/remit/operations/sql-run.json"),
         include_str!("../../profiles/remit/operations/sqlquery-run.json"),
         include_str!("../../profiles/remit/operations/viewdefinition-run.json"),
         include_str!("../../profiles/remit/operations/view-status.json"),
+        include_str!("../../profiles/rcm/operations/process-remittance.json"),
+        include_str!("../../profiles/rcm/operations/process-x12.json"),
+        include_str!("../../profiles/rcm/operations/to-x12.json"),
+        include_str!("../../profiles/rcm/operations/validate-x12.json"),
     );
     pub(crate) const COMPARTMENTS: &str = include_str!("../../profiles/r4/compartments.json");
     pub(crate) const SOURCE: &str = include_str!("../../profiles/r4/source.json");

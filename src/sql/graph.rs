@@ -6,13 +6,13 @@ use super::library::Library;
 use crate::rest::Context;
 use futures_util::future::BoxFuture;
 use remit_fhir::{Document, Error, IssueType, Result};
-use remit_mart::Source;
+use remit_mart::{Layer, Source};
 use remit_sof::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Queries that name queries that name queries; the planner goes no deeper either.
-const MAX_DEPTH: usize = 8;
+const MAX_DEPTH: usize = 20;
 /// Tables of a query and of all below it, one that is named twice counted twice.
 const MAX_TABLES: usize = 500;
 
@@ -35,7 +35,7 @@ pub(super) async fn build(
     library: &Library,
     canonical: String,
 ) -> Result<Graph> {
-    let mut build = Build { cx, context, leaves: Vec::new(), tables: 0 };
+    let mut build = Build { cx, context, leaves: Vec::new(), layers: HashMap::new(), tables: 0 };
     let relations = build.relations(library, &[canonical]).await?;
     Ok(Graph { relations, leaves: build.leaves })
 }
@@ -44,6 +44,8 @@ struct Build<'b> {
     cx: &'b Context<'b>,
     context: &'b [Document],
     leaves: Vec<Leaf>,
+    /// What comes with the program, by its URL: it stands once, wherever it is read.
+    layers: HashMap<String, Arc<Layer>>,
     tables: usize,
 }
 
@@ -90,9 +92,20 @@ impl Build<'_> {
         if !library.is_view {
             return Err(Error::unprocessable("Only a ViewDefinition or a SQLView can be read as a table."));
         }
-        let above: Vec<String> = above.iter().cloned().chain([own]).collect();
+        if let Some(layer) = self.layers.get(&own) {
+            return Ok(Source::Sql(layer.clone()));
+        }
+        let is_shipped = matches!(found.origin, Origin::Shipped(_));
+        let above: Vec<String> = above.iter().cloned().chain([own.clone()]).collect();
         let relations = self.relations(&library, &above).await?;
-        Ok(Source::Sql { sql: library.sql, relations })
+        let layer = Layer::new(library.sql, relations);
+        if !is_shipped {
+            return Ok(Source::Sql(Arc::new(layer)));
+        }
+        // What comes with the program is known to be worth keeping.
+        let layer = Arc::new(layer.kept());
+        self.layers.insert(own, layer.clone());
+        Ok(Source::Sql(layer))
     }
 
     fn leaf(&mut self, definition: Definition) -> Result<Source> {
@@ -115,12 +128,27 @@ impl Build<'_> {
 
 /// The same relations with the names that a mart has for the leaves.
 pub(super) fn named(relations: BTreeMap<String, Source>, keys: &[String]) -> BTreeMap<String, Source> {
-    let name = |source| match source {
+    let mut done = HashMap::new();
+    relations.into_iter().map(|(label, source)| (label, rename(&source, keys, &mut done))).collect()
+}
+
+/// Layers that are done, by their addresses: each stands once in what comes out, too.
+type Done = HashMap<usize, Arc<Layer>>;
+
+fn rename(source: &Source, keys: &[String], done: &mut Done) -> Source {
+    let layer = match source {
         Source::View(place) => {
             let key = place.parse::<usize>().ok().and_then(|place| keys.get(place).cloned());
-            Source::View(key.unwrap_or(place))
+            return Source::View(key.unwrap_or_else(|| place.clone()));
         }
-        Source::Sql { sql, relations } => Source::Sql { sql, relations: named(relations, keys) },
+        Source::Sql(layer) => layer,
     };
-    relations.into_iter().map(|(label, source)| (label, name(source))).collect()
+    let address = Arc::as_ptr(layer).addr();
+    if let Some(layer) = done.get(&address) {
+        return Source::Sql(layer.clone());
+    }
+    let below = layer.relations().iter().map(|(label, source)| (label.clone(), rename(source, keys, done)));
+    let layer = Arc::new(layer.over(below.collect()));
+    done.insert(address, layer.clone());
+    Source::Sql(layer)
 }

@@ -19,6 +19,8 @@ mod tests;
 mod view;
 mod writer;
 
+pub use scope::access_rule;
+
 use crate::operation::{Invocation, Operation};
 use crate::rest::Answer;
 use futures_util::future::BoxFuture;

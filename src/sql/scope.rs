@@ -59,6 +59,17 @@ pub(super) async fn scope(cx: &Context<'_>, request: &Request) -> Result<Scope> 
     Ok(Scope { patients: Some(patients), since: since.transpose()? })
 }
 
+/// What of the rows of the mart a caller may see of these types; `None` is all.
+///
+/// # Errors
+/// 403 when there is a type of which the caller may see nothing.
+pub async fn access_rule(cx: &Context<'_>, types: &[TypeId]) -> Result<Option<RowRule>> {
+    for ty in types {
+        must_read(cx, *ty)?;
+    }
+    Scope { patients: None, since: None }.rule(cx, types).await
+}
+
 fn of(cx: &Context<'_>, name: &str) -> Result<TypeId> {
     cx.defs.resource_named(name).ok_or_else(|| Error::internal("a type of R4 is not defined"))
 }

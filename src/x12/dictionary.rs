@@ -1,6 +1,7 @@
 //! The dictionary of segments and composites: `guides/segments.txt` as values.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 /// Type of a simple data element.
@@ -75,15 +76,37 @@ pub struct Definition {
     pub notes: Vec<Note>,
 }
 
-static DICTIONARY: LazyLock<HashMap<&'static [u8], Definition>> =
-    LazyLock::new(|| parse(include_str!("guides/segments.txt")));
+static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| parse(include_str!("guides/segments.txt")));
+
+type Dictionary = HashMap<&'static [u8], Definition, BuildHasherDefault<ShortHash>>;
+
+/// FNV-1a: identifiers have two to four bytes and come from our own table, for every segment and
+/// composite of a file they are looked up; a hash that withstands attackers would cost more than the rest.
+#[derive(Default)]
+struct ShortHash(u64);
+
+impl Hasher for ShortHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.0 ^= length as u64;
+    }
+}
 
 /// The definition of a segment or composite.
 pub fn definition(id: &[u8]) -> Option<&'static Definition> {
     DICTIONARY.get(id)
 }
 
-fn parse(text: &'static str) -> HashMap<&'static [u8], Definition> {
+fn parse(text: &'static str) -> Dictionary {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| (line.split(' ').next().unwrap_or_default().as_bytes(), definition_of(line))).collect()
 }

@@ -132,7 +132,8 @@ impl Finding {
             Gravity::Error => Issue::error(kind, text),
             Gravity::Warning => Issue::warning(kind, text),
         };
-        issue.expression.push(self.place.expression());
+        // Bytes outside every segment have no name; the text says where they are.
+        issue.expression.extend(Some(self.place.expression()).filter(|place| !place.is_empty()));
         issue
     }
 }
@@ -161,7 +162,10 @@ impl Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} at byte {}", self.expression(), self.offset)
+        match self.expression() {
+            none if none.is_empty() => write!(f, "At byte {}", self.offset),
+            place => write!(f, "{place} at byte {}", self.offset),
+        }
     }
 }
 

@@ -19,6 +19,9 @@ impl Raw {
 
     /// A segment of a file. Bytes that are not UTF-8 and control characters are replaced.
     pub fn of(segment: &Segment<'_>) -> Raw {
+        if let Some(raw) = Raw::plain(segment) {
+            return raw;
+        }
         let mut raw = Raw::new(&segment.name());
         for element in segment.elements() {
             raw.0.push(ELEMENT);
@@ -30,6 +33,37 @@ impl Raw {
             }
         }
         raw.trimmed()
+    }
+
+    /// The common case: ASCII without control characters, no repetitions, no component left empty at an end.
+    fn plain(segment: &Segment<'_>) -> Option<Raw> {
+        let marks = segment.delimiters();
+        let mut text = Vec::with_capacity(segment.text().len());
+        let mut is_identifier = true;
+        for byte in segment.text() {
+            if *byte == marks.element {
+                if text.last() == Some(&(COMPONENT as u8)) {
+                    return None;
+                }
+                is_identifier = false;
+                text.push(ELEMENT as u8);
+            } else if is_identifier {
+                if !byte.is_ascii_alphanumeric() {
+                    return None;
+                }
+                text.push(*byte);
+            } else if *byte == marks.component {
+                text.push(COMPONENT as u8);
+            } else if !(b' '..0x7f).contains(byte) || Some(*byte) == marks.repetition {
+                return None;
+            } else {
+                text.push(*byte);
+            }
+        }
+        if text.last() == Some(&(COMPONENT as u8)) {
+            return None;
+        }
+        Some(Raw(String::from_utf8(text).ok()?).trimmed())
     }
 
     fn components(&mut self, repeat: Element<'_>) {
@@ -96,12 +130,13 @@ impl Raw {
 
     /// `CLM`.
     pub fn id(&self) -> &str {
-        self.0.split(ELEMENT).next().unwrap_or_default()
+        let end = self.0.bytes().position(|byte| byte == ELEMENT as u8);
+        &self.0[..end.unwrap_or(self.0.len())]
     }
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.0.matches(ELEMENT).count()
+        self.0.bytes().filter(|byte| *byte == ELEMENT as u8).count()
     }
 
     /// Whether there are no elements.
@@ -111,7 +146,21 @@ impl Raw {
 
     /// Element `n`, from 1; empty where absent.
     pub fn element(&self, n: usize) -> &str {
-        if n == 0 { "" } else { self.0.split(ELEMENT).nth(n).unwrap_or_default() }
+        if n == 0 {
+            return "";
+        }
+        // Segments are short: a walk over their bytes beats a search that starts anew for each mark.
+        let (mut count, mut start) = (0, 0);
+        for (at, byte) in self.0.bytes().enumerate() {
+            if byte == ELEMENT as u8 {
+                if count == n {
+                    return &self.0[start..at];
+                }
+                count += 1;
+                start = at + 1;
+            }
+        }
+        if count == n { &self.0[start..] } else { "" }
     }
 
     /// Element `n` unless it is empty.

@@ -129,6 +129,11 @@ impl<'a> Element<'a> {
         split(*self, Some(self.delimiters.component))
     }
 
+    /// Whether there is a component separator in it.
+    pub(crate) fn has_components(&self) -> bool {
+        self.text.contains(&self.delimiters.component)
+    }
+
     /// Component `n` of the first repetition, counted from 1; empty where it is absent.
     pub fn component(&self, n: usize) -> Element<'a> {
         let first = self.repeats().next().unwrap_or(*self);

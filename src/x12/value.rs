@@ -105,6 +105,9 @@ pub fn decimal(bytes: &[u8]) -> Option<Decimal> {
         Some(rest) => (true, rest),
         None => (false, bytes),
     };
+    if digits.len() <= MAX_QUICK {
+        return quick(is_negative, digits);
+    }
     let (mut value, mut scale, mut count, mut has_point) = (0_i128, 0_u32, 0, false);
     for byte in digits {
         match byte {
@@ -122,6 +125,33 @@ pub fn decimal(bytes: &[u8]) -> Option<Decimal> {
     }
     let value = if is_negative { -value } else { value };
     (count > 0).then(|| Decimal::try_from_i128_with_scale(value, scale).ok()).flatten()
+}
+
+/// Bytes of a number that surely fits 64 bits: nearly all are that short.
+const MAX_QUICK: usize = 17;
+
+fn quick(is_negative: bool, digits: &[u8]) -> Option<Decimal> {
+    let (mut value, mut scale, mut count, mut has_point) = (0_i64, 0_u32, 0, false);
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + i64::from(byte - b'0');
+                scale += u32::from(has_point);
+                count += 1;
+            }
+            b'.' if !has_point => has_point = true,
+            _ => return None,
+        }
+    }
+    (count > 0).then(|| Decimal::new(if is_negative { -value } else { value }, scale))
+}
+
+/// Whether bytes are a decimal, without making one.
+pub fn is_decimal(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let count = digits.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let points = digits.iter().filter(|byte| **byte == b'.').count();
+    count > 0 && count <= MAX_DIGITS && points <= 1 && count + points == digits.len()
 }
 
 /// A decimal as X12 wants it written: no zeros behind, no point without need.
@@ -149,7 +179,9 @@ mod tests {
         }
         for text in ["", "-", ".", "1,000", "1e5", "+1", "1.2.3", "--1", " 1", "123456789012345678901"] {
             assert_eq!(decimal(text.as_bytes()), None, "{text}");
+            assert!(!is_decimal(text.as_bytes()), "{text}");
         }
+        assert!(["150", "-6173.5", ".5", "5.", "-0"].iter().all(|text| is_decimal(text.as_bytes())));
     }
 
     #[test]

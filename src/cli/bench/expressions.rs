@@ -108,7 +108,7 @@ fn evaluation(text: &str) -> Result<f64> {
                 let mut found = Collection::new();
                 expression
                     .evaluate_into(black_box(&focus), &environment, &mut found)
-                    .map_err(|e| Error::internal(e.message))?;
+                    .map_err(|e| Error::internal(e.to_string()))?;
                 black_box(&found);
             }
             count += 1000;

@@ -161,6 +161,13 @@ impl<'a> Node<'a> {
         (self.kind() == ValueKind::String).then(|| self.unescaped())
     }
 
+    /// The string when it is written without escapes, so that its text stands in the document.
+    #[inline]
+    pub fn plain_text(self) -> Option<&'a str> {
+        let raw = self.raw();
+        (raw.kind == ValueKind::String && !raw.escaped).then(|| self.slice(raw.start, raw.end))
+    }
+
     /// The number's text as sent.
     pub fn number(self) -> Option<&'a str> {
         (self.kind() == ValueKind::Number).then(|| self.json())
@@ -220,8 +227,15 @@ impl<'a> Node<'a> {
     /// The first member of this name, and how many members were passed to find it.
     #[inline]
     pub fn find(self, name: &str) -> (Option<Node<'a>>, usize) {
+        let (at, passed) = self.find_at(name);
+        // The root is no member, so zero says that there is none.
+        ((at > 0).then(|| Node::new(self.document, at)), passed as usize)
+    }
+
+    /// Where the first member of this name is, or zero. Two numbers travel in registers.
+    fn find_at(self, name: &str) -> (u32, u32) {
         let Members { document, mut at, end } = self.members();
-        let (nodes, text, name_bytes) = (&document.nodes, &*document.text, name.as_bytes());
+        let (nodes, text, name_bytes) = (&*document.nodes, &*document.text, name.as_bytes());
         let mut passed = 0;
         while at < end {
             let key = nodes[at as usize];
@@ -230,15 +244,15 @@ impl<'a> Node<'a> {
                 true => Node::new(document, at).unescaped() == name,
                 false => {
                     let (start, stop) = (key.start as usize, key.end as usize);
-                    stop - start == name_bytes.len() && text[start..stop] == *name_bytes
+                    stop - start == name_bytes.len() && is_same(&text[start..stop], name_bytes)
                 }
             };
             if is_it {
-                return (Some(Node::new(document, at + 1)), passed);
+                return (at + 1, passed);
             }
             at = nodes[at as usize + 1].next;
         }
-        (None, passed)
+        (0, passed)
     }
 
     /// Whether the name of a member may begin with `_`. When not, no primitive has a sibling
@@ -337,6 +351,21 @@ impl<'a> Node<'a> {
         let mut text = Vec::with_capacity(self.range().len());
         self.write_compact(&mut text);
         super::parse(text).expect("a value inside a parsed document is valid JSON")
+    }
+}
+
+/// Compares texts of one length. Names are short, and eight bytes at a time need no call.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let length = a.len();
+    let words = |bytes: &[u8]| {
+        let (first, last) = (bytes.first_chunk::<8>()?, bytes.last_chunk::<8>()?);
+        Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))
+    };
+    match (words(a), words(b)) {
+        (Some(a), Some(b)) if length <= 16 => a == b,
+        (None, None) => a.iter().zip(b).all(|(a, b)| a == b),
+        _ => a == b,
     }
 }
 

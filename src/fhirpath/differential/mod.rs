@@ -136,6 +136,7 @@ fn ours(document: &Document, expression: &str) -> Result<Vec<compare::Typed>, St
     let defs = Definitions::r4();
     let focus = Element::resource(document.root(), defs);
     let expression = compile(expression, focus.ty, defs).map_err(|e| format!("compile: {e}"))?;
-    let found = expression.evaluate(Item::Element(focus), &Environment::new(NOW)).map_err(|e| e.message)?;
+    let found =
+        expression.evaluate(Item::Element(focus), &Environment::new(NOW)).map_err(|e| e.to_string())?;
     Ok(found.iter().map(|item| compare::typed(item, defs)).collect())
 }

@@ -3,7 +3,6 @@
 use super::{Densities, Driver, Page, Wanted, drive, scope};
 use crate::access::AccessPlan;
 use crate::contained::{ContainedType, Scope};
-use crate::filter;
 use crate::part::{Part, Sql};
 use crate::query::Query;
 use crate::registry::Registry;
@@ -27,11 +26,7 @@ pub fn count(
         page.filters(&mut w, None, "r.rid");
         return w.finish();
     };
-    let others = query.criteria.iter().enumerate().filter(|(n, _)| n != place);
-    let needs_resource = parts.iter().any(Part::is_of_all_types)
-        || !plan.is_unrestricted()
-        || page.counts_containers()
-        || others.into_iter().any(|(_, c)| filter::needs_resource(c));
+    let needs_resource = page.needs_resource(*place, parts);
     w.push("select ").push(page.counted());
     match &parts[..] {
         [part] if part.is_unique() => {

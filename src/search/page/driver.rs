@@ -55,6 +55,7 @@ fn rank(criterion: &Criterion) -> Option<u8> {
         | Test::Updated(_)
         | Test::Type(_)
         | Test::Present(_)
+        | Test::OfType(..)
         | Test::Unlike(_)
         | Test::Codes(_) => return None,
     })

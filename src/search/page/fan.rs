@@ -77,8 +77,12 @@ impl Page<'_> {
     fn references(&self, w: &mut Writer, place: usize, part: &Part<'_>, target: &str, after: Option<&str>) {
         let (d, join) = (w.alias(), w.dialect.join());
         let rid = format!("{d}.rid");
-        w.push("select ").push(&rid).push(" from ix_reference ").push(&d).push(join).push(self.table());
-        w.push(" r on r.rid = ").push(&rid).push(" where ").push(&d).push(".tenant = ");
+        let needs_resource = self.needs_resource(place, std::slice::from_ref(part));
+        w.push("select ").push(&rid).push(" from ix_reference ").push(&d);
+        if needs_resource {
+            w.push(join).push(self.table()).push(" r on r.rid = ").push(&rid);
+        }
+        w.push(" where ").push(&d).push(".tenant = ");
         w.arg(Arg::Int(self.cx.plan.tenant().into())).push(" and ").push(&d).push(".param");
         self.cx.scope.params(w, part.params);
         w.push(" and ").push(&d).push(".target = ").push(target);
@@ -86,7 +90,9 @@ impl Page<'_> {
             w.push(" and ").push(&rid).push(sort::next(self.query)).push(after);
         }
         self.after(w, &rid);
-        w.push(" and r.deleted = 0");
+        if needs_resource {
+            w.push(" and r.deleted = 0");
+        }
         self.filters(w, Some(place), &rid);
         self.newest(w, &rid);
     }

@@ -5,9 +5,12 @@ use super::{Context, refuse, unsupported};
 use crate::contained::{Contained, ContainedType};
 use crate::custom::State;
 use crate::include::{self, MAX_INCLUDES};
-use crate::query::{Direction, Query, SortBy, SortKey, Summary, Total};
+use crate::query::{Direction, Query, References, SortBy, SortKey, Summary, Total};
 use remit_fhir::Result;
 use remit_spec::{SearchKind, TypeId};
+
+/// What can be said once only; with two values nobody can tell which is meant.
+const ONCE: [&str; 6] = ["_count", "_sort", "_total", "_summary", "_contained", "_containedType"];
 
 /// Most elements that `_elements` names; the largest resource has fewer.
 const MAX_ELEMENTS: usize = 100;
@@ -21,6 +24,7 @@ impl Query {
 
 /// Reads a parameter of this kind; `None` when it is none.
 pub(super) fn read(query: &mut Query, name: &str, value: &str, context: &Context<'_>) -> Result<Option<()>> {
+    is_said_once(query, name, value)?;
     match name {
         "_type" => {}
         "_count" => {
@@ -90,6 +94,13 @@ pub(super) fn read(query: &mut Query, name: &str, value: &str, context: &Context
     Ok(Some(()))
 }
 
+fn is_said_once(query: &Query, name: &str, value: &str) -> Result<()> {
+    match ONCE.contains(&name) && query.pairs.iter().any(|(n, v)| n == name && v != value) {
+        true => Err(refuse(name, "it stands twice, with different values".into())),
+        false => Ok(()),
+    }
+}
+
 fn is_include(name: &str) -> bool {
     matches!(name.split(':').next(), Some("_include" | "_revinclude"))
 }
@@ -146,7 +157,10 @@ fn sort_by(types: &[TypeId], code: &str, context: &Context<'_>) -> Result<SortBy
         Some(SearchKind::Quantity) => Ok(SortBy::Quantity(params)),
         Some(SearchKind::Token) => Ok(SortBy::Token(params)),
         Some(SearchKind::Uri) => Ok(SortBy::Uri(params)),
-        Some(SearchKind::Reference) => Ok(SortBy::Reference(params, found.first().and_then(|p| p.only))),
+        Some(SearchKind::Reference) => {
+            let urls = found.iter().map(|p| p.beside).collect();
+            Ok(SortBy::Reference(References { params, only: found.first().and_then(|p| p.only), urls }))
+        }
         kind => {
             let kind = kind.map_or("unknown", SearchKind::code);
             Err(unsupported("_sort", format!("'{code}' is a {kind} parameter; its values have no order")))

@@ -3,6 +3,7 @@
 //! `shared/data` beside the repository.
 
 use super::database::{Database, NOW, registry, ty};
+use crate::query::References;
 use crate::*;
 use remit_spec::{Definitions, TypeId};
 use std::collections::HashSet;
@@ -285,12 +286,13 @@ fn order(database: &Database, query: &Query, a: i64, b: i64) -> std::cmp::Orderi
                 };
                 compare(value(&x.rows), value(&y.rows), rising)
             }
-            SortBy::Reference(p, only) => {
+            SortBy::Reference(References { params: p, only, urls }) => {
                 let text = |r: &ReferenceRow| format!("{}/{}", Definitions::r4().name(r.ty), r.id);
                 let value = |rows: &IndexRows| {
                     let here = rows.references.iter().filter(|r| p.contains(&r.param));
                     let here = here.filter(|r| only.is_none_or(|only| only == r.ty)).map(text);
-                    let there = rows.uris.iter().filter(|r| p.contains(&r.param)).map(|r| r.uri.to_string());
+                    let there = rows.uris.iter().filter(|r| urls.contains(&r.param));
+                    let there = there.map(|r| r.uri.to_string());
                     if rising { here.min().or(there.min()) } else { here.max().or(there.max()) }
                 };
                 compare(value(&x.rows), value(&y.rows), rising)

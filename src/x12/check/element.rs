@@ -7,23 +7,26 @@ use crate::guide::Rule;
 use crate::limits::{MAX_ELEMENTS, MAX_REPEATS};
 use crate::segment::{Element, Segment, quoted};
 use crate::tree::Tree;
-use crate::value::{Date, Span, decimal, is_time};
+use crate::value::{Date, Span, is_decimal, is_time};
 
-/// Element numbers that syntax notes and rules may look at again.
-type Elements<'a> = [Option<Element<'a>>; MAX_ELEMENTS + 1];
+/// Elements that syntax notes and rules may look at again, by their numbers.
+type Elements<'a> = Vec<Option<Element<'a>>>;
 
 /// Checks all segments of a tree.
 pub(crate) fn check(tree: &Tree<'_, '_>, level: Level, findings: &mut Findings) {
+    let mut elements: Elements<'_> = Vec::with_capacity(MAX_ELEMENTS + 1);
     for (number, segment) in tree.segments.iter().enumerate() {
-        let Some(definition) = definition(segment.id()) else { continue };
+        let spec = tree.spec_of(number);
+        let own = spec.map(|spec| spec.definition).or_else(|| definition(segment.id()));
+        let Some(definition) = own else { continue };
         let mut pass = Pass { tree, number, segment, findings };
-        let elements = pass.elements(definition);
+        pass.elements(definition, &mut elements);
         for note in &definition.notes {
             pass.note(note, &elements);
         }
         pass.dates(&elements);
         if level >= Level::Guide
-            && let Some(spec) = tree.spec_of(number)
+            && let Some(spec) = spec
         {
             for rule in &spec.rules {
                 pass.rule(rule, &elements);
@@ -40,7 +43,7 @@ struct Pass<'p, 't, 'a> {
     findings: &'p mut Findings,
 }
 
-fn present<'a>(elements: &Elements<'a>, n: usize) -> Option<Element<'a>> {
+fn present<'a>(elements: &[Option<Element<'a>>], n: usize) -> Option<Element<'a>> {
     elements.get(n).copied().flatten().filter(|element| !element.is_empty())
 }
 
@@ -61,8 +64,9 @@ impl<'a> Pass<'_, '_, 'a> {
     }
 
     /// Splits the segment and checks each element by itself.
-    fn elements(&mut self, definition: &Definition) -> Elements<'a> {
-        let mut elements: Elements<'a> = [None; MAX_ELEMENTS + 1];
+    fn elements(&mut self, definition: &Definition, elements: &mut Elements<'a>) {
+        elements.clear();
+        elements.push(None);
         let mut count = 0;
         for element in self.segment.elements() {
             count += 1;
@@ -76,7 +80,7 @@ impl<'a> Pass<'_, '_, 'a> {
                 }
                 Some(expected) => self.element(expected, element, at),
             }
-            elements[count] = Some(element);
+            elements.push(Some(element));
         }
         if count > 0 && self.segment.text().ends_with(&[self.segment.delimiters().element]) {
             let place = self.tree.place(self.number);
@@ -84,12 +88,11 @@ impl<'a> Pass<'_, '_, 'a> {
             self.findings.push(Finding::new(Level::Syntax, "trailing-separator", place, message).warning());
         }
         for (n, expected) in definition.elements.iter().enumerate() {
-            if expected.is_mandatory && present(&elements, n + 1).is_none() {
+            if expected.is_mandatory && present(elements, n + 1).is_none() {
                 let at = At { element: n + 1, ..At::new(n + 1, self.segment.element(n + 1)) };
                 self.fault(Level::Syntax, "element-missing", "1", at, "is mandatory and is missing");
             }
         }
-        elements
     }
 
     fn element(&mut self, expected: &ElementDefinition, element: Element<'a>, at: At<'a>) {
@@ -162,14 +165,14 @@ impl<'a> Pass<'_, '_, 'a> {
         if bytes.iter().any(u8::is_ascii_control) {
             return self.fault(Level::Syntax, "character", "6", at, "has a character that is not allowed");
         }
-        let delimiters = element.component(2);
-        if matches!(kind, Type::Text | Type::Id) && !delimiters.is_empty() {
+        let is_text = matches!(kind, Type::Text | Type::Id);
+        if is_text && element.has_components() && !element.component(2).is_empty() {
             return self.fault(Level::Syntax, "component-unexpected", "13", at, "is not a composite");
         }
         let is_right = match kind {
             Type::Id | Type::Text => true,
-            Type::Number => decimal(bytes).is_some() && !bytes.contains(&b'.'),
-            Type::Decimal => decimal(bytes).is_some(),
+            Type::Number => is_decimal(bytes) && !bytes.contains(&b'.'),
+            Type::Decimal => is_decimal(bytes),
             Type::Date => match bytes.len() {
                 6 => Date::parse(&[b"20", bytes].concat()).is_some(),
                 _ => Date::parse(bytes).is_some(),
@@ -205,7 +208,7 @@ impl<'a> Pass<'_, '_, 'a> {
     }
 
     /// How elements depend on each other.
-    fn note(&mut self, note: &Note, elements: &Elements<'a>) {
+    fn note(&mut self, note: &Note, elements: &[Option<Element<'a>>]) {
         let list = &note.elements;
         let has = |n: &usize| present(elements, *n).is_some();
         let count = list.iter().filter(|n| has(n)).count();
@@ -235,7 +238,7 @@ impl<'a> Pass<'_, '_, 'a> {
     }
 
     /// Dates and times whose format another element gives.
-    fn dates(&mut self, elements: &Elements<'a>) {
+    fn dates(&mut self, elements: &[Option<Element<'a>>]) {
         let (format, n) = match self.segment.id() {
             b"DTP" => (present(elements, 2), 3),
             b"DMG" => (present(elements, 1), 2),
@@ -259,7 +262,7 @@ impl<'a> Pass<'_, '_, 'a> {
     }
 
     /// What the guide says about an element at this place.
-    fn rule(&mut self, rule: &Rule, elements: &Elements<'a>) {
+    fn rule(&mut self, rule: &Rule, elements: &[Option<Element<'a>>]) {
         let element = present(elements, rule.element);
         let value = match rule.component {
             0 => element,

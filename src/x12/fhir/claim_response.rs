@@ -3,9 +3,13 @@
 use serde_json::{Value, json};
 
 use super::adjudication::{Decided, rows};
-use super::{ADJUDICATION, CARIN_ADJUDICATION, Context, Known, KnownLine, concept};
-use crate::model::{Remittance, RemittanceClaim, RemittanceLine};
+use super::matching::Matching;
+use super::{ADJUDICATION, CARIN_ADJUDICATION, Context, Known, concept, number};
+use crate::model::{Remittance, RemittanceClaim, RemittanceLine, Service};
 use crate::value::Decimal;
+
+/// Modifiers of procedure codes.
+pub(crate) const MODIFIERS: &str = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets";
 
 /// The ClaimResponse of a claim of a remittance. A reversal has its own, with negative amounts.
 pub fn claim_response(
@@ -20,8 +24,9 @@ pub fn claim_response(
         "resourceType": "ClaimResponse",
         "extension": [context.extension("rcm-claim-status-code", &claim.status)],
         "status": "active",
-        "type": concept("http://terminology.hl7.org/CodeSystem/claim-type", &known.kind),
-        "use": "claim",
+        "type": concept("http://terminology.hl7.org/CodeSystem/claim-type", kind(claim, known)),
+        // A predetermination decides nothing that anybody owes.
+        "use": if claim.status == "25" { "predetermination" } else { "claim" },
         "patient": known.patient,
         "created": created.map(|day| day.to_string()),
         "insurer": context.insurer,
@@ -38,7 +43,7 @@ pub fn claim_response(
     if claim.lines.is_empty() || !claim.adjustments.is_empty() {
         let decided = Decided {
             charge: claim.charge,
-            allowed: claim.amount("AU"),
+            allowed: allowed(claim),
             paid: claim.paid,
             adjustments: &claim.adjustments,
             remarks: claim.remarks(),
@@ -62,6 +67,26 @@ pub fn claim_response(
     without_nulls(response)
 }
 
+/// The type of the claim, else what the remittance lets see of it.
+fn kind<'k>(claim: &RemittanceClaim, known: &'k Known) -> &'k str {
+    if !known.kind.is_empty() {
+        return &known.kind;
+    }
+    let has = |qualifier: &str| claim.lines.iter().any(|line| line.service.qualifier == qualifier);
+    match () {
+        () if has("AD") => "oral",
+        () if has("NU") || claim.drg.is_some() || claim.inpatient.is_some() => "institutional",
+        () => "professional",
+    }
+}
+
+/// What the payer allows of a claim without lines: AMT*AU, else what is paid or left to the patient.
+fn allowed(claim: &RemittanceClaim) -> Option<Decimal> {
+    let share: Decimal = claim.adjustments.iter().filter(|one| one.group == "PR").map(|one| one.amount).sum();
+    let is_allowed = claim.paid != Decimal::ZERO || share != Decimal::ZERO;
+    claim.amount("AU").or(is_allowed.then_some(claim.paid + share))
+}
+
 fn request(context: &Context, claim: &RemittanceClaim, known: &Known) -> Value {
     match &known.claim {
         Some(reference) => json!({ "reference": reference }),
@@ -69,23 +94,6 @@ fn request(context: &Context, claim: &RemittanceClaim, known: &Known) -> Value {
             "system": format!("{}/patient-control-number", context.base), "value": claim.id,
         } }),
     }
-}
-
-/// The known line that a line of the remittance decides on: by its number, else by code and day when
-/// only one fits.
-fn matched<'k>(line: &RemittanceLine, known: &'k Known) -> Option<&'k KnownLine> {
-    if let Some(control) = line.control() {
-        let by_control = known.lines.iter().find(|own| own.control.as_deref() == Some(control));
-        if by_control.is_some() {
-            return by_control;
-        }
-    }
-    let code = line.submitted.as_ref().map_or(&line.service.code, |service| &service.code);
-    let day = line.services().map(|span| span.from);
-    let fits = |own: &&KnownLine| own.code == *code && (day.is_none() || own.service == day);
-    let mut found = known.lines.iter().filter(fits);
-    let first = found.next();
-    first.filter(|_| found.next().is_none())
 }
 
 fn items(
@@ -96,7 +104,7 @@ fn items(
     response: &mut Value,
 ) {
     let (mut items, mut added) = (Vec::new(), Vec::new());
-    let mut used = Vec::new();
+    let mut matching = Matching::new(&known.lines);
     for line in &claim.lines {
         let share: Decimal = line.adjustments.iter().filter(|a| a.group == "PR").map(|a| a.amount).sum();
         let has_allowed = line.amounts.iter().any(|amount| amount.qualifier == "B6");
@@ -109,15 +117,18 @@ fn items(
             remarks: line.remarks.iter().map(|remark| remark.code.as_str()).collect(),
         };
         let adjudication = rows(context, currency, &decided);
-        match matched(line, known) {
-            Some(own) if line.submitted.is_none() && !used.contains(&own.sequence) => {
-                used.push(own.sequence);
+        let own = matching.find(line);
+        match own {
+            Some(own) if line.submitted.is_none() && matching.is_first(own) => {
                 items.push(json!({ "itemSequence": own.sequence, "adjudication": adjudication }));
             }
             own => added.push(json!({
                 "itemSequence": own.map(|own| vec![own.sequence]),
-                "productOrService": service(line),
+                "productOrService": product(line),
+                "modifier": modifiers(&line.service),
                 "servicedDate": line.services().map(|span| span.from.to_string()),
+                "quantity": line.units.map(|units| json!({ "value": number(units, 0) })),
+                "net": context.money(currency, line.charge),
                 "adjudication": adjudication,
             })),
         }
@@ -130,15 +141,30 @@ fn items(
     }
 }
 
-fn service(line: &RemittanceLine) -> Value {
-    let system = match line.service.qualifier.as_str() {
-        "HC" => "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
-        "AD" => "http://www.ada.org/cdt",
-        "N4" => "http://hl7.org/fhir/sid/ndc",
-        "NU" => "https://www.nubc.org/CodeSystem/RevenueCodes",
-        _ => return json!({ "text": line.service.code }),
-    };
-    concept(system, &line.service.code)
+/// The system of procedure codes by their qualifier.
+pub(crate) fn code_system(qualifier: &str) -> Option<&'static str> {
+    match qualifier {
+        "HC" => Some("http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"),
+        "AD" => Some("http://www.ada.org/cdt"),
+        "N4" => Some("http://hl7.org/fhir/sid/ndc"),
+        "NU" => Some("https://www.nubc.org/CodeSystem/RevenueCodes"),
+        _ => None,
+    }
+}
+
+fn product(line: &RemittanceLine) -> Value {
+    let code =
+        if line.service.code.is_empty() { line.revenue.as_deref() } else { Some(line.service.code.as_str()) };
+    match (code_system(&line.service.qualifier), code) {
+        (Some(system), Some(code)) => concept(system, code),
+        (_, Some(code)) => json!({ "text": code }),
+        (_, None) => json!({ "text": "not told" }),
+    }
+}
+
+fn modifiers(service: &Service) -> Option<Vec<Value>> {
+    let all = service.modifiers.iter().map(|code| concept(MODIFIERS, code));
+    Some(all.collect::<Vec<_>>()).filter(|list| !list.is_empty())
 }
 
 fn totals(context: &Context, currency: Option<&str>, claim: &RemittanceClaim, response: &mut Value) {
@@ -147,6 +173,9 @@ fn totals(context: &Context, currency: Option<&str>, claim: &RemittanceClaim, re
         vec![total(ADJUDICATION, "submitted", claim.charge), total(ADJUDICATION, "benefit", claim.paid)];
     let share = claim.patient_share.map(|share| total(CARIN_ADJUDICATION, "memberliability", share));
     totals.extend(share);
+    // Interest is cash beside the benefit; it is told and not added.
+    let own = format!("{}/CodeSystem/rcm-adjudication", context.base);
+    totals.extend(claim.interest().map(|interest| total(&own, "interest", interest)));
     response["total"] = totals.into();
 }
 

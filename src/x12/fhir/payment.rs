@@ -14,7 +14,7 @@ pub fn payment_reconciliation(
     claims: &[(Option<String>, String)],
 ) -> Value {
     let currency = remittance.currency.as_deref();
-    let date = remittance.payment.date.map(|day| day.to_string());
+    let date = remittance.payment.date.or(remittance.produced).map(|day| day.to_string());
     let system =
         remittance.trace.payer.as_ref().map(|payer| format!("{}/payment-trace/{payer}", context.base));
     let paid =

@@ -3,7 +3,7 @@
 mod answers;
 mod broken;
 mod cedar;
-mod corpus;
+pub(crate) mod corpus;
 mod property;
 
 use crate::{Document, Finding, Level, Raw, Tree, check, guide_of};

@@ -1,0 +1,35 @@
+-- What is open and what is credit at the cut, and the charges of services in the window before it.
+-- Parameters: window_start, as_of (days of service, inclusive), currency, by_….
+WITH fact AS (
+  SELECT COALESCE(a.claim_id, a.unit_id) AS unit_id, a.payer_id, a.payer_display, a.facility_id, a.facility_display, a.provider_reference, a.provider_display,
+         a.service_month, a.open_amount, a.credit_amount,
+         CASE WHEN a.service_date >= :window_start AND a.service_date <= :as_of AND a.charge > 0
+              THEN a.charge ELSE 0 END AS charge
+  FROM account a
+  WHERE a.currency = :currency
+),
+stratum AS (
+  SELECT CASE WHEN :by_payer = 1 THEN x.payer_id END AS payer_id,
+         CASE WHEN :by_payer = 1 THEN x.payer_display END AS payer_display,
+         CASE WHEN :by_facility = 1 THEN x.facility_id END AS facility_id,
+         CASE WHEN :by_facility = 1 THEN x.facility_display END AS facility_display,
+         CASE WHEN :by_provider = 1 THEN x.provider_reference END AS provider_reference,
+         CASE WHEN :by_provider = 1 THEN x.provider_display END AS provider_display,
+         CASE WHEN :by_month = 1 THEN x.service_month END AS month,
+         CASE WHEN :by_episode = 1 THEN x.unit_id END AS unit_id,
+         x.open_amount, x.credit_amount, x.charge
+  FROM fact x
+)
+SELECT s.payer_id, s.payer_display, s.facility_id, s.facility_display,
+       s.provider_reference, s.provider_display, s.month, s.unit_id,
+       SUM(CASE WHEN s.open_amount > 0 THEN 1 ELSE 0 END) AS open_episodes,
+       SUM(s.open_amount) AS open_balance,
+       SUM(s.open_amount - s.credit_amount) AS net_balance,
+       SUM(CASE WHEN s.open_amount > 0 OR s.credit_amount > 0 THEN 1 ELSE 0 END) AS unsettled_episodes,
+       SUM(CASE WHEN s.credit_amount > 0 THEN 1 ELSE 0 END) AS credit_episodes,
+       SUM(s.credit_amount) AS credits,
+       SUM(CASE WHEN s.charge > 0 THEN 1 ELSE 0 END) AS window_episodes,
+       SUM(s.charge) AS window_charges
+FROM stratum s
+GROUP BY s.payer_id, s.payer_display, s.facility_id, s.facility_display,
+         s.provider_reference, s.provider_display, s.month, s.unit_id

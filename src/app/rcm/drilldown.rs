@@ -1,0 +1,204 @@
+//! `$rcm-drilldown`: from a number to the claims behind it, a page at a time. The SQL is that of the
+//! number itself, asked for each episode, so the list adds up to it.
+
+use super::evaluate::{Asker, question};
+use super::{inputs, measure};
+use crate::app::App;
+use crate::operation::{Invocation, Operation};
+use crate::rcm::{self, Drill, Measure, MeasureRequest};
+use crate::rest::{Answer, Context, reader};
+use remit_fhir::{Error, Result};
+use remit_mart::{Layer, Parameter, Query, Source};
+use remit_search::Handling;
+use serde_json::{Value as Json, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+const DEFINITION: &str = "https://remit.example/fhir/rcm/OperationDefinition/rcm-drilldown";
+
+impl App {
+    /// The operation, bound to this server's store and mart.
+    pub(super) fn drilldown(&self) -> Operation {
+        let app = self.clone();
+        Operation::new(DEFINITION, move |call| {
+            let app = app.clone();
+            Box::pin(async move { app.drill(&call).await })
+        })
+    }
+
+    async fn drill(&self, call: &Invocation<'_>) -> Result<Answer> {
+        let pairs = inputs(call)?;
+        let measure = measure(call, &pairs)?;
+        let (drill, rest) = Drill::read(measure, &pairs)?;
+        let request = MeasureRequest { by_episode: true, ..MeasureRequest::parse(measure, &rest)? };
+        let request = drill.request(request);
+        self.feed.catch_up(&self.store, &self.mart).await?;
+        let library = drill.library()?;
+        let query = question(Asker::Caller(&call.cx), measure, library, &request).await?;
+        let page = self.rows(wrapped(&query, &drill, measure, &request, Some(drill.count))).await?;
+        let sum = self.rows(wrapped(&query, &drill, measure, &request, None)).await?;
+        let found = Found::of(&page, drill.count)?;
+        let resources = read(&call.cx, &found.units).await?;
+        let total = sum.rows.first().and_then(|row| row.first());
+        let bundle = bundle(call, &pairs, &found, resources, total, &request);
+        Ok(Answer::of(bundle.to_string()))
+    }
+}
+
+/// The question with the statement of the list, or of its length, above it.
+fn wrapped(
+    query: &Query,
+    drill: &Drill<'_>,
+    measure: &Measure,
+    request: &MeasureRequest,
+    page: Option<usize>,
+) -> Query {
+    let below = Layer::new(&query.sql, query.relations.clone().unwrap_or_default());
+    let (sql, texts) = drill.sql(measure, request, page);
+    let mut parameters = query.parameters.clone();
+    parameters.extend(texts.into_iter().map(|(name, value)| (name, drill_parameter(value))));
+    Query {
+        sql,
+        relations: Some(BTreeMap::from([("figures".to_owned(), Source::Sql(Arc::new(below)))])),
+        parameters,
+        ..query.clone()
+    }
+}
+
+fn drill_parameter(value: rcm::Parameter) -> Parameter {
+    match value {
+        rcm::Parameter::Integer(number) => Parameter::Integer(number),
+        rcm::Parameter::Decimal(text) => Parameter::Decimal(text),
+        rcm::Parameter::Text(text) | rcm::Parameter::Date(text) => Parameter::Text(text),
+    }
+}
+
+/// The episodes of a page, each by its first claim or its encounter, with what it adds to the number.
+struct Found {
+    units: Vec<(String, i64, Option<rust_decimal::Decimal>)>,
+    next: Option<String>,
+}
+
+impl Found {
+    fn of(rows: &rcm::Rows, count: usize) -> Result<Found> {
+        let mut units = Vec::new();
+        for row in &rows.rows {
+            let [rcm::Value::Text(unit), rcm::Value::Integer(count), amount] = row.as_slice() else {
+                return Err(Error::internal("a row of a drilldown has another shape"));
+            };
+            let amount = match amount {
+                rcm::Value::Decimal(amount) => Some(*amount),
+                rcm::Value::Integer(amount) => Some((*amount).into()),
+                _ => None,
+            };
+            units.push((unit.clone(), *count, amount));
+        }
+        let more = units.len() > count;
+        units.truncate(count);
+        let next = if more { units.last().map(|(unit, ..)| unit.clone()) } else { None };
+        Ok(Found { units, next })
+    }
+}
+
+/// The resources that the caller may read, by their references: one search for each type.
+async fn read(
+    cx: &Context<'_>,
+    units: &[(String, i64, Option<rust_decimal::Decimal>)],
+) -> Result<HashMap<String, Json>> {
+    let mut found = HashMap::new();
+    for kind in ["Claim", "Encounter", "ChargeItem"] {
+        let ids: Vec<&str> =
+            units.iter().filter_map(|(unit, ..)| unit.strip_prefix(kind)?.strip_prefix('/')).collect();
+        let Some(ty) = cx.defs.resource_named(kind).filter(|_| !ids.is_empty()) else { continue };
+        let reader = reader(cx, cx.store.registry(), Handling::Strict);
+        let criterion = remit_search::condition(&[ty], "_id", &ids.join(","), &reader)?;
+        let query = remit_search::Query {
+            types: vec![ty],
+            criteria: vec![criterion],
+            count: ids.len(),
+            ..remit_search::Query::default()
+        };
+        let (matches, _) = cx.store.matches(cx.plan, &query).await?;
+        for one in matches {
+            let Some(body) = one.stored.body else { continue };
+            let resource = serde_json::from_slice(&body).map_err(Error::internal)?;
+            found.insert(format!("{kind}/{}", one.stored.id), resource);
+        }
+    }
+    Ok(found)
+}
+
+fn bundle(
+    call: &Invocation<'_>,
+    pairs: &[(String, String)],
+    found: &Found,
+    mut resources: HashMap<String, Json>,
+    total: Option<&rcm::Value>,
+    request: &MeasureRequest,
+) -> Json {
+    let base = call.cx.base;
+    let url = |after: Option<&str>| {
+        let path = match &call.target {
+            crate::operation::Target::Instance(_, id) => format!("Measure/{id}/$rcm-drilldown"),
+            _ => "Measure/$rcm-drilldown".to_owned(),
+        };
+        let kept = pairs.iter().filter(|(name, _)| name != "_after");
+        let pairs = kept.map(|(name, value)| (name.as_str(), value.as_str()));
+        let all = pairs.chain(after.map(|after| ("_after", after)));
+        let query: Vec<String> = all.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        format!("{base}/{path}?{}", query.join("&"))
+    };
+    let after = pairs.iter().find(|(name, _)| name == "_after").map(|(_, value)| value.as_str());
+    let mut links = vec![json!({ "relation": "self", "url": url(after) })];
+    if let Some(next) = &found.next {
+        links.push(json!({ "relation": "next", "url": url(Some(next)) }));
+    }
+    let mut entries = Vec::new();
+    let mut withheld = 0;
+    for (unit, count, amount) in &found.units {
+        let Some(resource) = resources.remove(unit) else {
+            withheld += 1;
+            continue;
+        };
+        let extension = rcm::contribution(*count, *amount, &request.currency);
+        entries.push(json!({
+            "fullUrl": format!("{base}/{unit}"),
+            "resource": resource,
+            "search": { "extension": extension, "mode": "match" },
+        }));
+    }
+    if withheld > 0 {
+        entries.push(json!({
+            "resource": { "resourceType": "OperationOutcome", "issue": [{
+                "severity": "information", "code": "suppressed",
+                "diagnostics": format!("{withheld} of this page are not shown: they are deleted since, or not yours to read."),
+            }] },
+            "search": { "mode": "outcome" },
+        }));
+    }
+    let mut bundle = json!({ "resourceType": "Bundle", "type": "searchset" });
+    if let Some(rcm::Value::Integer(total)) = total {
+        bundle["total"] = json!(total);
+    }
+    bundle["link"] = Json::Array(links);
+    if !entries.is_empty() {
+        bundle["entry"] = Json::Array(entries);
+    }
+    bundle
+}
+
+/// A value as it stands in a query.
+fn encoded(value: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                text.push(char::from(byte))
+            }
+            // Writing to a String never fails.
+            _ => drop(write!(text, "%{byte:02X}")),
+        }
+    }
+    text
+}

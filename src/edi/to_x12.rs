@@ -1,0 +1,123 @@
+//! `Claim/$to-x12`: a claim as an 837, checked before it is given.
+
+use super::file::refuse;
+use super::find;
+use super::interchange::MEDIA_TYPE;
+use super::request::only;
+use crate::operation::{Invocation, Target};
+use crate::rcm::BASE;
+use crate::rest::{Answer, Context};
+use remit_fhir::{Error, IssueType, Kind, Result, base64};
+use remit_x12::compose::{Address, Group, Interchange, LineEnd, Usage, write};
+use remit_x12::model::{ClaimSet, Party};
+use remit_x12::{Delimiters, Document, Finding, Level, check, fhir};
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
+
+/// How far references are followed: claim → coverage → payer.
+const DEPTH: usize = 2;
+
+pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
+    only(&call, &["partner", "guide"])?;
+    let cx = &call.cx;
+    let Target::Instance(ty, id) = call.target else {
+        return Err(Error::internal("$to-x12 was called where its definition does not put it"));
+    };
+    let stored = cx.store.read(cx.plan, ty, id).await?;
+    let body = stored.body.unwrap_or_default();
+    let claim: Value = serde_json::from_slice(&body).map_err(Error::internal)?;
+    let known = references(cx, &claim).await?;
+    let resolve = |reference: &str| known.get(reference).cloned();
+    let set = fhir::to_claim_set(BASE, &claim, &resolve)
+        .map_err(|missing| Error::unprocessable(format!("The claim cannot be written: {missing}.")))?;
+    let guide = call.parameters.get("guide");
+    if guide.as_deref().is_some_and(|guide| guide != set.version) {
+        return Err(Error::unprocessable(format!("This claim is written by the guide {}.", set.version))
+            .coded(IssueType::NotSupported)
+            .at("guide"));
+    }
+    let text = interchange(&set, call.parameters.get("partner"))?;
+    sound(&text)?;
+    Ok(Answer::of(
+        json!({ "resourceType": "Binary", "contentType": MEDIA_TYPE, "data": base64::encode(&text) })
+            .to_string(),
+    ))
+}
+
+/// 422 with the findings when the file breaks a rule.
+fn sound(text: &[u8]) -> Result<()> {
+    let document = Document::parse(text);
+    let own = document.transactions().flat_map(|one| check(one.transaction, Level::Situation));
+    let faults: Vec<Finding> = own.filter(Finding::is_error).collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(refuse(Kind::Unprocessable, &faults)),
+    }
+}
+
+fn interchange(set: &ClaimSet, partner: Option<String>) -> Result<Vec<u8>> {
+    let id = |party: &Party| party.id.as_ref().map_or(party.name.as_str(), |id| id.value.as_str()).to_owned();
+    let short = |text: String| text.chars().filter(char::is_ascii).take(15).collect::<String>();
+    let (sender, receiver) = (short(id(&set.submitter)), short(partner.unwrap_or_else(|| id(&set.receiver))));
+    let address = |id: &str| Address { qualifier: "ZZ".into(), id: id.into() };
+    let date = set.date.map_or_else(|| "20000101".to_owned(), |day| day.compact());
+    let group = Group {
+        functional: "HC".into(),
+        sender: sender.clone(),
+        receiver: receiver.clone(),
+        control: 1,
+        version: set.version.clone(),
+        sets: vec![set.write()],
+    };
+    let whole = Interchange {
+        sender: address(&sender),
+        receiver: address(&receiver),
+        date,
+        time: "0000".into(),
+        control: 1,
+        usage: Usage::Production,
+        delimiters: Delimiters::default(),
+        line_end: LineEnd::None,
+        acknowledgements: Vec::new(),
+        groups: vec![group],
+    };
+    write(&whole).map_err(|refused| {
+        Error::unprocessable(format!("The claim cannot be written: {refused}")).at(refused.place.expression())
+    })
+}
+
+/// Everything that the claim refers to, by the references as they stand.
+async fn references(cx: &Context<'_>, claim: &Value) -> Result<HashMap<String, Value>> {
+    let mut known: HashMap<String, Value> = HashMap::new();
+    let mut open = BTreeSet::new();
+    named(claim, &mut open);
+    for _ in 0..=DEPTH {
+        let wanted: Vec<String> = open.iter().filter(|one| !known.contains_key(*one)).cloned().collect();
+        if wanted.is_empty() {
+            break;
+        }
+        for found in find::read(cx, &wanted).await? {
+            named(&found.resource, &mut open);
+            known.insert(found.reference, found.resource);
+        }
+    }
+    Ok(known)
+}
+
+/// The types that an 837 speaks of.
+const TYPES: [&str; 6] = ["Patient", "Practitioner", "Organization", "Location", "Coverage", "RelatedPerson"];
+
+fn named(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(text) = members.get("reference").and_then(Value::as_str)
+                && text.split_once('/').is_some_and(|(ty, _)| TYPES.contains(&ty))
+            {
+                found.insert(text.to_owned());
+            }
+            members.values().for_each(|one| named(one, found));
+        }
+        Value::Array(list) => list.iter().for_each(|one| named(one, found)),
+        _ => {}
+    }
+}
