@@ -179,6 +179,8 @@ impl Clock {
 }
 
 fn on_processor_ns() -> Option<f64> {
+    // The system adds up at its ticks, of some milliseconds, and whenever a thread gives way.
+    std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok()
 }
