@@ -444,6 +444,44 @@ fn a_claim_goes_out_as_it_came_in() {
     }
 }
 
+#[test]
+fn what_the_other_side_refused_is_a_rejection_of_its_claims_alone() {
+    for database in Database::both() {
+        let server = Server::start(&database, &[]);
+        let mut client = server.client();
+        // Names of partners may hold what separates values in a search.
+        for (sender, number) in [("CE,DAR|$", 0), ("CE", 1), ("DAR|$", 3)] {
+            process(&mut client, &File { sender, ..claim(&SENT[number], 100) }.text(), 200);
+        }
+        let refused = |control, body: &[&str]| File {
+            sender: "P2",
+            receiver: "CE,DAR|$",
+            control,
+            kind: ["FA", "999", "005010X231A1"],
+            day: "20260109".into(),
+            body: body.iter().map(|segment| (*segment).to_owned()).collect(),
+        };
+        let set = ["AK1*HC*100*005010X222A1", "AK2*837*0001*005010X222A1", "IK5*R*5", "AK9*R*1*1*0"];
+        let text = refused(900, &set).text();
+        process(&mut client, &text, 200);
+        process(&mut client, &text, 200);
+        let rejections = resources(&mut client, "ClaimResponse?outcome=error");
+        assert_eq!(rejections.len(), 1, "{rejections:?}");
+        let claim = rejections[0]["request"]["reference"].as_str().expect("a claim").to_owned();
+        assert_eq!(client.get(&claim).expect(200).json()["identifier"][0]["value"], "C1");
+        // The same said of the whole interchange.
+        let text = refused(901, &[]).text();
+        let (isa, rest) = text.split_once('\n').expect("lines");
+        let end = &rest[rest.find("IEA").expect("an end")..];
+        let answer = format!("{isa}\nTA1*000000100*260107*0930*R*006~\n{}", end.replace("IEA*1*", "IEA*0*"));
+        process(&mut client, &answer, 200);
+        let rejections = resources(&mut client, "ClaimResponse?outcome=error");
+        let claims: BTreeSet<&str> =
+            rejections.iter().filter_map(|one| one["request"]["reference"].as_str()).collect();
+        assert_eq!((rejections.len(), claims.len()), (2, 1), "{rejections:?}");
+    }
+}
+
 fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

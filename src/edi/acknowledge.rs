@@ -48,20 +48,12 @@ pub(super) async fn group(
     let refused = answer.sets.iter().filter(|set| set.result == "R" || answer.result == "R");
     for set in refused {
         let value = [sides.sender, sides.receiver, &answer.group, &set.name.control].join("|");
-        let sent = by_set(cx, &value).await?;
+        let sent = find::identified(cx, "Task", interchange::SET, &value).await?;
         for claim in claims_of(cx, &sent, &set.name.control).await? {
             rejected(cx, record, &claim, &note, &sides.key, now)?;
         }
     }
     Ok(())
-}
-
-/// The notes of interchanges with a set of this control.
-async fn by_set(cx: &Context<'_>, value: &str) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
-    let text = format!("{BASE}/x12-set|{}", value.replace('|', "\\|"));
-    find::search(cx, "Task", &[("identifier".to_owned(), text)], &mut found).await?;
-    Ok(found)
 }
 
 /// Adds what a TA1 says.
@@ -85,10 +77,8 @@ pub(super) async fn of_interchange(
     if !is_refused {
         return Ok(());
     }
-    let mut sent = Vec::new();
-    let value = format!("{}\\|{}\\|{}", sides.sender, sides.receiver, answer.control);
-    let pairs = [("identifier".to_owned(), format!("{BASE}/x12-interchange|{value}"))];
-    find::search(cx, "Task", &pairs, &mut sent).await?;
+    let value = [sides.sender, sides.receiver, &answer.control].join("|");
+    let sent = find::identified(cx, "Task", interchange::INTERCHANGE, &value).await?;
     for claim in claims_of(cx, &sent, "").await? {
         rejected(cx, record, &claim, &note, &sides.key, now)?;
     }

@@ -54,7 +54,15 @@ async fn by_all(cx: &Context<'_>, ty: &str, parameter: &str, all: Vec<&str>) -> 
     Ok(found)
 }
 
-/// A value between commas in a search.
+/// The resources of a type that have an identifier.
+pub(super) async fn identified(cx: &Context<'_>, ty: &str, system: &str, value: &str) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    let text = format!("{}|{}", escaped(system), escaped(value));
+    search(cx, ty, &[("identifier".to_owned(), text)], &mut found).await?;
+    Ok(found)
+}
+
+/// A value as it stands in a search, whatever characters it has.
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for c in value.chars() {

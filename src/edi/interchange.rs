@@ -7,13 +7,18 @@ use super::find::{self, Found, items};
 use super::identity;
 use super::record::{Record, own_code, reference};
 use super::task::add;
-use crate::rcm::BASE;
 use crate::rest::Context;
 use remit_fhir::{Error, IssueType, Result, base64, date};
 use serde_json::json;
 
 /// The media type of X12 (RFC 1767).
 pub(super) const MEDIA_TYPE: &str = "application/EDI-X12";
+
+/// The system of the identifier of an interchange: sender, receiver and control number.
+pub(super) const INTERCHANGE: &str = "https://remit.example/fhir/rcm/x12-interchange";
+
+/// The system of the identifier of a set: GS02, GS03, GS06 and ST02.
+pub(super) const SET: &str = "https://remit.example/fhir/rcm/x12-set";
 
 /// The id of an interchange's note.
 fn note_id(one: &Interchange<'_>) -> String {
@@ -81,14 +86,14 @@ pub(super) fn add_note(
         json!({ "resourceType": "Binary", "contentType": MEDIA_TYPE, "data": base64::encode(one.bytes) }),
     )?;
     let mut identifiers = vec![json!({
-        "system": format!("{BASE}/x12-interchange"),
+        "system": INTERCHANGE,
         "value": format!("{}|{}|{}", one.sender, one.receiver, one.control),
     })];
     identifiers.extend(
         one.sets
             .iter()
             .filter(|set| set.name != "TA1")
-            .map(|set| json!({ "system": format!("{BASE}/x12-set"), "value": set.control.join("|") })),
+            .map(|set| json!({ "system": SET, "value": set.control.join("|") })),
     );
     let mut task = json!({
         "resourceType": "Task",
