@@ -20,9 +20,9 @@ const ROOMS: [&[&str]; 17] = [
     &["store"],
     &["validate"],
     &["search"],
-    &["xml"],
     &["x12"],
     &["fhirpath"],
+    &["xml"],
     &["terminology"],
     &["spec"],
 ];

@@ -5,6 +5,7 @@ use crate::app::{App, Keeping};
 use crate::http::{self, AppState, Metrics};
 use crate::rest::{self, ConditionalDelete};
 use clap::{Args, ValueEnum};
+use hyper::header::HeaderValue;
 use remit_fhir::{Error, Kind, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub(super) struct ServerArgs {
     /// The address that clients know the server by, e.g. https://fhir.example.org; else that of each request
     #[arg(long, env = "REMIT_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
+    /// An origin whose pages may call the server from a browser, e.g. https://dashboard.example.org; may be repeated
+    #[arg(long = "allow-origin", env = "REMIT_ALLOW_ORIGIN", value_delimiter = ',', value_parser = http::origin, value_name = "ORIGIN")]
+    allowed_origins: Vec<HeaderValue>,
     /// Where the figures' columns are kept between starts; else beside an SQLite file
     #[arg(long, env = "REMIT_MART", value_name = "FOLDER")]
     mart: Option<PathBuf>,
@@ -139,6 +143,7 @@ impl ServerArgs {
     fn settings(&self) -> http::Settings {
         http::Settings {
             public_url: self.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+            allowed_origins: self.allowed_origins.clone(),
             max_body_bytes: self.max_body,
             body_budget_bytes: self.body_budget,
             max_url_bytes: self.max_url,

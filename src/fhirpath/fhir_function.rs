@@ -6,12 +6,12 @@ use std::collections::HashMap;
 
 use remit_fhir::{Node, Reference};
 use remit_spec::{Kind, Membership};
+use remit_xml::xhtml;
 
 use crate::environment::Resolution;
 use crate::error::EvaluationError;
 use crate::eval::{Evaluator, Result};
 use crate::function::Call;
-use crate::html;
 use crate::item::{Collection, Element, Item};
 
 pub(crate) fn extension<'a>(
@@ -289,7 +289,7 @@ pub(crate) fn html_checks<'a>(
 ) -> Result {
     let Some(text) = ev.input_string(&call)? else { return Ok(()) };
     ev.charge(text.len() / 8)?;
-    ev.push(out, Item::Boolean(html::is_narrative(&text)))
+    ev.push(out, Item::Boolean(xhtml::check(&text) == Ok(true)))
 }
 
 /// `Patient/1`: the same text for a resource and for references to it, and no two resources share it.

@@ -21,7 +21,6 @@ mod filter;
 mod function;
 #[cfg(test)]
 mod hostile;
-mod html;
 mod item;
 mod lexer;
 mod math;
@@ -56,3 +55,4 @@ pub use place::Place;
 pub use quantity::Quantity;
 pub use syntax::{Literal, Operator, Syntax, SyntaxKind, TypeSpecifier};
 pub use temporal::{Precision, Temporal};
+pub use ucum::CanonicalUnit;

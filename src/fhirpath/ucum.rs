@@ -333,6 +333,51 @@ pub(crate) fn combine(
     Some((scale(number, exponent)?, "1".to_owned()))
 }
 
+/// How to bring a unit to base units, for quantities that are kept and found as doubles.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CanonicalUnit {
+    /// The product of base units and of units of a procedure, e.g. `m-1.s-2.g`; `1` for a plain number.
+    /// Units that measure the same have the same.
+    pub symbol: String,
+    shift: f64,
+    numerator: f64,
+    denominator: f64,
+}
+
+impl CanonicalUnit {
+    /// The canonical form of a unit code; `None` where the code is no unit that is known here.
+    pub fn of(code: &str) -> Option<CanonicalUnit> {
+        let unit = parse(code)?;
+        let based = BASE.iter().copied().zip(unit.dimensions);
+        let arbitrary = unit.arbitrary.iter().map(|(place, exponent)| (ATOMS[*place].code, *exponent));
+        let mut symbol = String::new();
+        for (name, exponent) in based.chain(arbitrary).filter(|(_, exponent)| *exponent != 0) {
+            if !symbol.is_empty() {
+                symbol.push('.');
+            }
+            symbol.push_str(name);
+            if exponent != 1 {
+                symbol.push_str(&exponent.to_string());
+            }
+        }
+        if symbol.is_empty() {
+            symbol.push('1');
+        }
+        let power = |exponent: i32| 10f64.powi(exponent.max(0));
+        let numerator = unit.factor.to_f64()? * power(unit.exponent);
+        let denominator = unit.divisor.to_f64()? * power(unit.exponent.checked_neg()?);
+        let is_sane = numerator.is_normal() && denominator.is_normal();
+        is_sane.then_some(CanonicalUnit { symbol, shift: unit.shift.to_f64()?, numerator, denominator })
+    }
+
+    /// A value in base units, rounded to the 15 digits that a double holds for certain, so that 1000
+    /// mg and 1 g are the same number.
+    pub fn convert(&self, value: f64) -> f64 {
+        let exact = (value + self.shift) * self.numerator / self.denominator;
+        format!("{exact:.14e}").parse().unwrap_or(exact)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,6 +419,36 @@ mod tests {
     }
 
     #[test]
+    fn the_same_amount_is_the_same_double_in_base_units() {
+        for (a, unit_a, b, unit_b) in [
+            (1000.0, "mg", 1.0, "g"),
+            (1.0, "g/dL", 10_000.0, "mg/L"),
+            (120.0, "mm[Hg]", 12.0, "cm[Hg]"),
+            (37.0, "Cel", 310.15, "K"),
+            (98.6, "[degF]", 37.0, "Cel"),
+            (1.0, "/min", 60.0, "/h"),
+            (5.0, "10*3/uL", 5000.0, "/uL"),
+            (5.0, "10*9/L", 5000.0, "/uL"),
+            (1.0, "kg/m2", 0.1, "g/cm2"),
+            (1.0, "{score}", 1.0, "1"),
+            (2.0, "mmol/L", 2000.0, "umol/L"),
+            (1.0, "k[IU]/L", 1.0, "[IU]/mL"),
+            (1.0, "mL/min/{1.73_m2}", 60.0, "mL/h"),
+            (1.0, "d", 24.0, "h"),
+            (1.0, "[knt_i]", 1852.0, "m/h"),
+        ] {
+            let (unit_a, unit_b) = (CanonicalUnit::of(unit_a).unwrap(), CanonicalUnit::of(unit_b).unwrap());
+            assert_eq!(unit_a.symbol, unit_b.symbol);
+            assert_eq!(unit_a.convert(a), unit_b.convert(b), "{a} {unit_a:?} and {b} {unit_b:?}");
+        }
+        assert_eq!(CanonicalUnit::of("mm[Hg]").unwrap().symbol, "m-1.s-2.g");
+        assert_eq!(CanonicalUnit::of("foo"), None);
+        for atom in &ATOMS {
+            assert!(CanonicalUnit::of(atom.code).is_some(), "{}", atom.code);
+        }
+    }
+
+    #[test]
     fn what_is_no_unit_is_refused() {
         for code in ["", "mg mg", "(g", "g)", "g..g", "{x", "kg{x}y", "m99", "foo", "g/", "[", "é"] {
             assert_eq!(parse(code), None, "{code}");
@@ -383,7 +458,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_ends_in_an_answer(code in "[a-z0-9().{}/\\[\\]*+-]{0,40}") {
-            let _ = parse(&code);
+            let _ = CanonicalUnit::of(&code);
         }
     }
 }

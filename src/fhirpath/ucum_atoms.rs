@@ -72,7 +72,7 @@ const fn shifted(
 }
 
 /// Every unit that is not a base unit.
-pub(crate) static ATOMS: [Atom; 205] = [
+pub(crate) static ATOMS: [Atom; 207] = [
     shifted("Cel", true, "273.15", "1", "1"),
     shifted("[degF]", false, "459.67", "5", "9"),
     plain("10*", "1", 1, "1"),
@@ -154,6 +154,7 @@ pub(crate) static ATOMS: [Atom; 205] = [
     plain("[mi_i]", "5280", 0, "[ft_i]"),
     plain("[fth_i]", "6", 0, "[ft_i]"),
     plain("[nmi_i]", "1852", 0, "m"),
+    plain("[knt_i]", "1", 0, "[nmi_i]/h"),
     plain("[kn_i]", "1", 0, "[nmi_i]/h"),
     plain("[mil_i]", "1", -3, "[in_i]"),
     plain("[hd_i]", "4", 0, "[in_i]"),
@@ -257,6 +258,7 @@ pub(crate) static ATOMS: [Atom; 205] = [
     arbitrary("[PFU]", false),
     arbitrary("[FFU]", false),
     arbitrary("[CFU]", true),
+    arbitrary("[pfu]", true),
     arbitrary("[BAU]", true),
     arbitrary("[AU]", false),
     arbitrary("[Amb'a'1'U]", false),

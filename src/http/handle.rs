@@ -6,6 +6,7 @@
 use super::App;
 use super::ask::Ask;
 use super::connection::Traffic;
+use super::cors;
 use super::fhir::{Endpoint, respond_to};
 use super::metrics::Done;
 use super::respond;
@@ -98,7 +99,8 @@ pub(super) async fn handle(
     let id = request_id(request.headers());
     let ask = Ask::plain(request.method());
     let mut note = Note::NONE;
-    let answered = AssertUnwindSafe(route(&app, request, &mut note)).catch_unwind().await;
+    let routed = cors::answer(app.cors.as_ref(), request, |request| route(&app, request, &mut note));
+    let answered = AssertUnwindSafe(routed).catch_unwind().await;
     let mut response = match answered {
         Ok(response) => response,
         Err(_) => {

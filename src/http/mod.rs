@@ -9,6 +9,7 @@ mod binary;
 mod body;
 mod capability;
 mod connection;
+mod cors;
 mod fhir;
 mod format;
 mod gzip;
@@ -23,6 +24,7 @@ mod tests;
 
 /// Routes beside FHIR, health and metrics.
 pub use axum::Router as Routes;
+pub use cors::origin;
 pub use format::Format;
 pub use handle::log_panics;
 pub use metrics::Metrics;
@@ -36,6 +38,7 @@ use remit_spec::Definitions;
 use remit_store::{Store, system_clock};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tower_http::cors::CorsLayer;
 
 /// What the server is made of. Cloning shares it.
 #[derive(Clone)]
@@ -55,6 +58,8 @@ struct App {
     tenants: access::Tenants,
     capabilities: capability::Cache,
     budget: body::Budget,
+    /// What pages of other origins are told.
+    cors: Option<CorsLayer>,
     started_us: Micros,
     /// Set once the server was told to stop.
     is_draining: AtomicBool,
@@ -71,6 +76,7 @@ impl AppState {
         routes: axum::Router,
     ) -> AppState {
         let budget = body::Budget::new(&settings);
+        let cors = cors::layer(&settings.allowed_origins);
         let inner = Arc::new_cyclic(|app| App {
             store,
             defs: Definitions::r4(),
@@ -82,6 +88,7 @@ impl AppState {
             tenants: access::Tenants::default(),
             capabilities: capability::Cache::default(),
             budget,
+            cors,
             started_us: system_clock(),
             is_draining: AtomicBool::new(false),
         });

@@ -1,5 +1,6 @@
 //! The settings of the HTTP server: limits and times, each with its default and the reason for it.
 
+use hyper::header::HeaderValue;
 use std::time::Duration;
 
 /// Settings of the server. The defaults suit a small machine that strangers can reach.
@@ -8,6 +9,9 @@ pub struct Settings {
     /// The address that clients know the server by, without the path (`https://fhir.example.org`).
     /// `None` takes the `Host` of each request.
     pub public_url: Option<String>,
+    /// Origins whose pages may read answers. None by default: a page from anywhere could read everything
+    /// that the browser's machine can.
+    pub allowed_origins: Vec<HeaderValue>,
     /// Largest request body, also after it is unpacked. A year of a patient's records as one
     /// transaction is some 10 MiB.
     pub max_body_bytes: usize,
@@ -43,6 +47,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             public_url: None,
+            allowed_origins: Vec::new(),
             max_body_bytes: 64 << 20,
             body_budget_bytes: 64 << 20,
             max_url_bytes: 16 << 10,

@@ -38,7 +38,6 @@ mod sql;
 mod string;
 mod text;
 mod token;
-mod ucum;
 mod uri;
 mod words;
 mod words_query;

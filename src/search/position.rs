@@ -8,8 +8,8 @@ use crate::number::decimal;
 use crate::parse::split;
 use crate::rows::{PositionRow, Real};
 use crate::sql::{Arg, Writer};
-use crate::ucum;
 use remit_fhir::{Error, Result};
+use remit_fhirpath::CanonicalUnit;
 
 /// Mean radius of the earth in metres.
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
@@ -69,7 +69,7 @@ fn metres(unit: Option<&str>) -> Option<f64> {
         Some("ft") => "[ft_i]",
         Some(code) => code,
     };
-    ucum::canonical(code).filter(|c| c.symbol == "m").map(|c| c.convert(1.0))
+    CanonicalUnit::of(code).filter(|c| c.symbol == "m").map(|c| c.convert(1.0))
 }
 
 impl Value {

@@ -8,8 +8,11 @@ use crate::number;
 use crate::parse::{split, unescape};
 use crate::rows::{QuantityRow, Real};
 use crate::sql::{Arg, Writer};
-use crate::ucum::{self, UCUM};
 use remit_fhir::{Error, Node, Result};
+use remit_fhirpath::CanonicalUnit;
+
+/// The code system of UCUM.
+const UCUM: &str = "http://unitsofmeasure.org";
 
 /// A quantity searched for.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,7 +84,7 @@ impl<'a> Measured<'a> {
         if self.system != UCUM || self.code.is_empty() {
             return None;
         }
-        let unit = ucum::canonical(&self.code)?;
+        let unit = CanonicalUnit::of(&self.code)?;
         let open = |v: f64, ends: f64| if v == ends { ends } else { unit.convert(v) };
         let (low, high) = (open(self.low, -f64::MAX), open(self.high, f64::MAX));
         (low.is_finite() && high.is_finite()).then_some((unit.symbol, low, high))
@@ -145,7 +148,7 @@ pub(crate) fn parse(text: &str) -> Result<Value> {
 /// The same value in canonical units where it has them.
 fn canonical(value: Value) -> Value {
     let Unit::System(system, code) = &value.unit else { return value };
-    let Some(unit) = (**system == *UCUM).then(|| ucum::canonical(code)).flatten() else { return value };
+    let Some(unit) = (**system == *UCUM).then(|| CanonicalUnit::of(code)).flatten() else { return value };
     let number::Value { prefix, exact, low, high } = value.number;
     let number = number::Value {
         prefix,

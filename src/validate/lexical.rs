@@ -132,7 +132,7 @@ fn whole_text(text: &str) -> Result<(), Fault> {
 }
 
 fn narrative(text: &str) -> Result<(), Fault> {
-    xhtml::check(text).map_err(|fault| Fault::Text(fault.reason))
+    xhtml::check(text).map(drop).map_err(|fault| Fault::Text(fault.reason))
 }
 
 /// The form and the range of a number.

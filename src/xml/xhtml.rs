@@ -46,11 +46,12 @@ pub struct Fault {
     pub offset: usize,
 }
 
-/// Checks the text of a `Narrative.div`.
-pub fn check(div: &str) -> Result<(), Fault> {
-    let mut scan = Scan { text: div, at: 0, open: [0; MAX_DEPTH], depth: 0 };
+/// Checks the text of a `Narrative.div`; says whether it shows anything, text or an image (rule
+/// `txt-2`).
+pub fn check(div: &str) -> Result<bool, Fault> {
+    let mut scan = Scan { text: div, at: 0, open: [0; MAX_DEPTH], depth: 0, shows_something: false };
     match scan.run() {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(scan.shows_something),
         Err(reason) => Err(Fault { reason, offset: scan.at }),
     }
 }
@@ -63,6 +64,8 @@ struct Scan<'t> {
     /// Places in [`ELEMENTS`] of the elements that are open.
     open: [u8; MAX_DEPTH],
     depth: usize,
+    /// Text that is not blank, or an image, came by.
+    shows_something: bool,
 }
 
 impl<'t> Scan<'t> {
@@ -102,13 +105,16 @@ impl<'t> Scan<'t> {
             self.at = self.text.len();
             return Err("ends inside an element");
         };
-        if rest.get(..length).unwrap_or_default().contains("]]>") {
+        let text = rest.get(..length).unwrap_or_default();
+        if text.contains("]]>") {
             return Err("holds ']]>' in its text, which XML does not allow");
         }
+        self.shows_something |= !text.trim().is_empty();
         self.at += length;
         let rest = self.rest();
         if rest.starts_with('&') {
-            let (_, length) = decode_reference(rest).ok_or(UNKNOWN_REFERENCE)?;
+            let (c, length) = decode_reference(rest).ok_or(UNKNOWN_REFERENCE)?;
+            self.shows_something |= !c.is_whitespace();
             self.at += length;
             Ok(())
         } else if rest.starts_with("</") {
@@ -117,6 +123,7 @@ impl<'t> Scan<'t> {
             self.comment()
         } else if let Some(data) = rest.strip_prefix("<![CDATA[") {
             let length = data.find("]]>").ok_or("holds a CDATA section without end")?;
+            self.shows_something |= !data.get(..length).unwrap_or_default().trim().is_empty();
             self.at += length + "<![CDATA[]]>".len();
             Ok(())
         } else if rest.starts_with("<!") || rest.starts_with("<?") {
@@ -156,6 +163,7 @@ impl<'t> Scan<'t> {
         let length = body.find([' ', '\t', '\n', '\r', '/', '>']).ok_or("ends inside a tag")?;
         let name = body.get(..length).unwrap_or_default();
         let place = ELEMENTS.binary_search(&name).map_err(|_| "holds an element that narratives may not have; basic formatting, tables, lists, links and images are allowed")?;
+        self.shows_something |= name == "img";
         self.at += 1 + length;
         let mut seen = 0u64;
         loop {
@@ -317,7 +325,7 @@ mod tests {
 
     fn judge(inner: &str) -> Result<(), &'static str> {
         let div = format!("<div xmlns=\"{NAMESPACE}\">{inner}</div>");
-        check(&div).map_err(|fault| fault.reason)
+        check(&div).map(drop).map_err(|fault| fault.reason)
     }
 
     #[test]
@@ -408,6 +416,17 @@ mod tests {
             "<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>y",
         ] {
             assert!(check(whole).is_err(), "{whole}");
+        }
+    }
+
+    #[test]
+    fn text_and_images_show_something() {
+        let shows = |inner: &str| check(&format!("<div xmlns=\"{NAMESPACE}\">{inner}</div>"));
+        for inner in ["x", "<p> <b>x</b></p>", "&amp;", "<![CDATA[x]]>", "<p><img src='#a' alt='>'/></p>"] {
+            assert_eq!(shows(inner), Ok(true), "{inner}");
+        }
+        for inner in ["", " \n", "&#32;", "<!-- x -->", "<p title='x'/>", "<![CDATA[ ]]>"] {
+            assert_eq!(shows(inner), Ok(false), "{inner}");
         }
     }
 

@@ -48,7 +48,9 @@ pub(super) async fn run(
     let mut classes: Vec<Class> = Vec::new();
     let (mut from, mut bytes) = (0, 0);
     for size in sizes {
+        eprintln!("loading up to {size} patients");
         let loaded = load(&client, &bundles, from..*size).await?;
+        eprintln!("measuring at {size} patients");
         from = *size;
         bytes += loaded.bytes;
         if classes.is_empty() {

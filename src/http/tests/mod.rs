@@ -1,5 +1,6 @@
 //! The server over real sockets, with a store of its own for each test.
 
+mod cors;
 mod interactions;
 mod limits;
 mod wire;
@@ -20,6 +21,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// A resource to write.
+const PATIENT: &str = r#"{"resourceType":"Patient","id":"1","active":true,"name":[{"family":"Chalmers"}]}"#;
 
 /// A running server.
 struct Server {

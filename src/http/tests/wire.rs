@@ -1,9 +1,7 @@
 //! Formats, methods, compression, malformed input, health.
 
-use super::{Server, parse};
+use super::{PATIENT, Server, parse};
 use crate::http::gzip;
-
-const PATIENT: &str = r#"{"resourceType":"Patient","id":"1","active":true,"name":[{"family":"Chalmers"}]}"#;
 
 #[tokio::test]
 async fn xml_goes_in_and_out() {
