@@ -13,6 +13,7 @@ mod scale;
 mod server;
 mod table;
 mod views;
+mod walk;
 
 use super::load::{Client, Url};
 use clap::{Args, ValueEnum};
