@@ -9,17 +9,17 @@ use crate::server::Server;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-const PRACTICE: &str = include_str!("cedar/practice.json");
-const JANUARY: &str = include_str!("cedar/january.json");
-const LATER: &str = include_str!("cedar/later.json");
+pub(crate) const PRACTICE: &str = include_str!("cedar/practice.json");
+pub(crate) const JANUARY: &str = include_str!("cedar/january.json");
+pub(crate) const LATER: &str = include_str!("cedar/later.json");
 const EXPECTED: &str = include_str!("cedar/expected.json");
 
-fn parsed(text: &str) -> Value {
+pub(crate) fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("a file of the tests is JSON")
 }
 
 /// Loads Bundles; gives the last instant that something of them was written at.
-fn load(client: &mut Client, bundles: &[&str]) -> String {
+pub(crate) fn load(client: &mut Client, bundles: &[&str]) -> String {
     let mut last = String::new();
     for bundle in bundles {
         let answer = client.post("", &parsed(bundle)).expect(200).json();
@@ -30,7 +30,7 @@ fn load(client: &mut Client, bundles: &[&str]) -> String {
 }
 
 /// The report for inputs, asked with POST as a dashboard does.
-fn report(client: &mut Client, measure: &str, ask: &Value) -> Value {
+pub(crate) fn report(client: &mut Client, measure: &str, ask: &Value) -> Value {
     let mut outer = vec![json!({ "name": "reportType", "valueCode": "population" })];
     let mut inner = Vec::new();
     for (name, value) in ask.as_object().expect("inputs by name") {
@@ -46,7 +46,7 @@ fn report(client: &mut Client, measure: &str, ask: &Value) -> Value {
     client.post(&format!("Measure/{measure}/$evaluate-measure"), &body).expect(200).json()
 }
 
-fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+pub(crate) fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value[name].as_array().into_iter().flatten()
 }
 
@@ -55,7 +55,7 @@ fn code(value: &Value) -> &str {
 }
 
 /// The group of a report, or the stratum of it in which all these keys stand.
-fn figure<'v>(report: &'v Value, group: &str, stratum: &Value) -> Option<&'v Value> {
+pub(crate) fn figure<'v>(report: &'v Value, group: &str, stratum: &Value) -> Option<&'v Value> {
     let group = items(report, "group").find(|found| code(&found["code"]) == group)?;
     let Some(wanted) = stratum.as_object() else { return Some(group) };
     let keys: Vec<(&str, &str)> =
@@ -81,7 +81,7 @@ fn decimal(value: &Value) -> Option<Decimal> {
 }
 
 /// What of a figure is not as expected.
-fn differences(found: &Value, expected: &Value) -> Vec<String> {
+pub(crate) fn differences(found: &Value, expected: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     if let Some(score) = decimal(&expected["score"]) {
         let given = decimal(&found["measureScore"]["value"]);
@@ -104,7 +104,7 @@ fn differences(found: &Value, expected: &Value) -> Vec<String> {
     faults
 }
 
-fn check_every_value(client: &mut Client, what: &str) {
+pub(crate) fn check_every_value(client: &mut Client, what: &str) {
     let mut faults = Vec::new();
     for expected in parsed(EXPECTED).as_array().expect("a list") {
         let measure = expected["measure"].as_str().expect("a measure");
@@ -123,7 +123,7 @@ fn check_every_value(client: &mut Client, what: &str) {
 }
 
 /// All reports as text, without the instants that they were made at.
-fn all_reports(client: &mut Client, known_at: Option<&str>) -> Vec<(String, String)> {
+pub(crate) fn all_reports(client: &mut Client, known_at: Option<&str>) -> Vec<(String, String)> {
     let mut reports = Vec::new();
     for expected in parsed(EXPECTED).as_array().expect("a list") {
         let measure = expected["measure"].as_str().expect("a measure");
@@ -132,7 +132,8 @@ fn all_reports(client: &mut Client, known_at: Option<&str>) -> Vec<(String, Stri
             ask["knownAt"] = json!(known_at);
         }
         let mut report = report(client, measure, &ask);
-        report["date"] = Value::Null;
+        // When it was made, and what was asked.
+        (report["date"], report["extension"]) = (Value::Null, Value::Null);
         reports.push((expected["what"].to_string(), report.to_string()));
     }
     reports
@@ -239,7 +240,7 @@ fn short_names_answer_as_their_measures_do() {
 }
 
 /// All entries of a list, page by page, with what each adds.
-fn drill(client: &mut Client, target: &str) -> Vec<(String, i64, Option<Decimal>)> {
+pub(crate) fn drill(client: &mut Client, target: &str) -> Vec<(String, i64, Option<Decimal>)> {
     let mut all = Vec::new();
     let mut next = Some(target.to_owned());
     while let Some(target) = next {

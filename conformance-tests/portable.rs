@@ -1,5 +1,5 @@
 //! The SQL that comes with the program gives the same rows on DataFusion, PostgreSQL and Spark, over the
-//! same Parquet of a small made-up practice. `portable/pack.py` compares; it can be run by hand too.
+//! same Parquet of two small made-up practices. `portable/pack.py` compares; it can be run by hand too.
 //!
 //! PostgreSQL is asked whenever the tests have it; Spark where Java and pyspark are.
 
@@ -27,6 +27,10 @@ fn shipped_sql_gives_the_same_rows_on_every_engine() {
         remit(&["demo", "--database", &practice.url(), "--claims", CLAIMS, "--no-serve"]);
     assert_eq!(code, 0, "{out}{error}");
     let server = Server::start(&practice, &[]);
+    // The practice that is made up has no front office; this one has.
+    let juniper: serde_json::Value =
+        serde_json::from_str(include_str!("juniper/practice.json")).expect("a file of the tests");
+    server.client().post("", &juniper).expect(200);
     let mut command = Command::new("python3");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance-tests/portable");
     command.arg(folder.join("pack.py")).arg(server.base()).env("PYTHONDONTWRITEBYTECODE", "1");

@@ -93,6 +93,7 @@ fn age(database: &Database) {
         database.execute(&format!("delete from ix_{table} where rid < 0"));
     }
     database.execute("delete from ix_reference where target < 0");
+    database.execute("drop table asked");
     database.execute("drop view contained_resource");
     database.execute("drop table contained");
     database.execute("alter table tenant drop column contained_ready");

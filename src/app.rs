@@ -9,7 +9,7 @@ mod view_status;
 mod views;
 
 use crate::operation::{self, Operations};
-use crate::{edi, sql};
+use crate::{billing, edi, sql, work};
 use futures_util::future::BoxFuture;
 use remit_fhir::{Error, Result};
 use remit_mart::Mart;
@@ -63,6 +63,8 @@ impl App {
         all.extend(self.revenue_operations());
         all.extend(sql::operations(self.tables()));
         all.extend(edi::operations());
+        all.extend(work::operations());
+        all.extend(billing::operations());
         all.extend(operation::everything());
         all.extend(operation::meta());
         all.push(operation::lastn());

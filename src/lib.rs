@@ -2,6 +2,7 @@
 //! laid out and why.
 
 pub mod app;
+pub mod billing;
 pub mod cli;
 pub mod demo;
 pub mod edi;
@@ -10,3 +11,4 @@ pub mod operation;
 pub mod rcm;
 pub mod rest;
 pub mod sql;
+pub mod work;

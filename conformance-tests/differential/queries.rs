@@ -80,7 +80,8 @@ impl<'w> Queries<'w> {
     pub(super) fn parameters(&self, ty: &str) -> Vec<&'static SearchParameter> {
         let definitions = Definitions::r4();
         let all = definitions.search_parameters(type_named(ty)).iter().map(|id| definitions.parameter(*id));
-        all.filter(|p| !LEFT_OUT.contains(&p.code)).collect()
+        // Those without an expression follow from other resources; `recovery.rs` has them.
+        all.filter(|p| !LEFT_OUT.contains(&p.code) && p.expression.is_some()).collect()
     }
 
     /// A criterion that all types know.

@@ -9,6 +9,9 @@ mod growth;
 mod loops;
 mod multiply;
 mod phases;
+mod rcm;
+mod rcm_writes;
+mod remittances;
 mod scale;
 mod server;
 mod table;
@@ -24,7 +27,7 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct BenchArgs {
-    /// What to measure; everything but `scale`, when nothing is named
+    /// What to measure; load, crud, read, search and fhirpath, when nothing is named
     #[arg(value_enum, value_name = "WHAT")]
     what: Vec<What>,
     /// The FHIR base of a running server; else one is started
@@ -42,12 +45,21 @@ pub(super) struct BenchArgs {
     /// Observations that views are measured over
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000), value_name = "N")]
     observations: u64,
+    /// For `rcm`: about how many claims
+    #[arg(long, default_value_t = 1_500_000, value_parser = clap::value_parser!(u32).range(1..=15_000_000), value_name = "N")]
+    claims: u32,
+    /// For `rcm`: --database holds the practice of that many claims already
+    #[arg(long, requires = "database")]
+    filled: bool,
     /// Seconds of each step
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "S")]
     seconds: u64,
     /// For `scale`: numbers of patients that the database grows to, smallest first
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 4_000, 10_000], value_name = "N,N,…")]
     patients: Vec<usize>,
+    /// For `x12`: files of a thousand claims, and as many of their remittances
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000), value_name = "N")]
+    files: u64,
     /// For `scale`: print the database's plan of each class of query
     #[arg(long)]
     plans: bool,
@@ -79,6 +91,10 @@ enum What {
     Fhirpath,
     /// Views over many Observations; only when it is named
     Views,
+    /// Reading X12, claims in as 837, remittances posted; only when it is named
+    X12,
+    /// Measures of the revenue cycle over --claims; runs alone
+    Rcm,
 }
 
 pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
@@ -87,6 +103,12 @@ pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
     let needs_server = args.what.is_empty() || args.what.iter().any(|what| *what != What::Fhirpath);
     if args.what.contains(&What::Scale) {
         return scale(&args).await;
+    }
+    if args.what.contains(&What::Rcm) {
+        let ([What::Rcm], None) = (&args.what[..], &args.base) else {
+            return Err(Error::invalid("`rcm` runs alone and starts its own server."));
+        };
+        return rcm::run(args.database.as_deref(), args.claims, args.filled, args.json).await;
     }
     let server = match &args.base {
         Some(_) => None,
@@ -104,7 +126,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
         results.fhirpath = Some(expressions::Figures::measure(args.bundles.as_deref())?);
     }
     let usual = [What::Load, What::Crud, What::Read, What::Search];
-    let named = args.what.contains(&What::Views).then_some(What::Views);
+    let named = [What::Views, What::X12].into_iter().filter(|what| args.what.contains(what));
     for what in usual.into_iter().filter(|what| is_wanted(*what)).chain(named) {
         let bench = bench.as_ref().ok_or_else(|| Error::internal("a bench has a server"))?;
         let rows = match what {
@@ -113,7 +135,8 @@ pub(super) async fn run(args: BenchArgs) -> Result<ExitCode> {
             What::Read => bench.read().await?,
             What::Search => bench.search().await?,
             What::Views => bench.views(args.bundles.as_deref(), args.observations as usize).await?,
-            What::Scale | What::Fhirpath => Vec::new(),
+            What::X12 => bench.x12(args.files as usize).await?,
+            What::Scale | What::Fhirpath | What::Rcm => Vec::new(),
         };
         results.rows.extend(rows);
     }

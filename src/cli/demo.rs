@@ -1,9 +1,12 @@
-//! `remit demo`: a made-up practice with a year of claims, loaded and served, and its first figure.
+//! `remit demo`: a made-up practice with a year of claims, loaded and served, and its first figures. What
+//! it did comes as FHIR; what passed between it and its payers as the X12 files that it would have sent
+//! and received.
 
 use super::DatabaseArgs;
 use super::serve::{self, ServeArgs, ServerArgs};
 use crate::app::App;
 use crate::demo::{Options, Practice, Tally};
+use crate::edi;
 use crate::rest;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -49,26 +52,79 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode> {
     let serve = ServeArgs { database, server: args.server.clone() };
     let (listener, app) = serve::start(&serve).await?;
     let practice = Practice::generate(options);
-    load(&app, &practice).await?;
+    let payment = load(&app, &practice).await?;
     let right = figures(&app, &practice).await?;
     if args.no_serve {
         app.close().await;
         return Ok(if right { ExitCode::SUCCESS } else { ExitCode::from(1) });
     }
-    let (start, end) = practice.period();
     let base = format!("http://{}/fhir", args.server.listen);
-    println!("\nServing. Try, in another terminal:");
-    println!("  curl '{base}/metadata'");
-    println!("  curl '{base}/Claim?_sort=-created&_count=5'");
-    println!(
-        "  curl '{base}/Measure/rcm-gross-collection-rate/$evaluate-measure?periodStart={start}&periodEnd={end}&groupBy=month'"
-    );
+    println!("\nServing. Where to look next, in another terminal:");
+    let file = payment.map(|(payment, file)| (format!("the X12 file behind {payment}"), file));
+    for (what, path) in next(&app, &practice).await?.into_iter().chain(file) {
+        println!("  {what}\n    curl '{base}/{path}'");
+    }
     println!("Ctrl-C stops; the practice stays in {}.", args.database);
     serve::serve(app, listener, &args.server).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn load(app: &App, practice: &Practice) -> Result<()> {
+/// Questions to ask, each with the path that answers it.
+async fn next(app: &App, practice: &Practice) -> Result<Vec<(String, String)>> {
+    let (start, end) = practice.period();
+    let period = format!("periodStart={start}&periodEnd={end}");
+    let mut all = Vec::new();
+    if let Some((payer, name)) = worst_payer(app, practice).await? {
+        all.push((
+            format!("the claims that {name} denied first, of all payers the largest share"),
+            format!(
+                "Measure/rcm-initial-denial-rate/$rcm-drilldown?{period}&population=numerator&payer={payer}"
+            ),
+        ));
+        all.push((
+            format!("everything about {name} on one card"),
+            format!("{payer}/$payer-scorecard?{period}"),
+        ));
+    }
+    all.push(("what is owed, by age and by whom".into(), format!("$ar-aging?asOf={end}&groupBy=payer")));
+    let seasons = practice.autumn();
+    for (season, (start, end)) in ["before autumn", "in autumn"].into_iter().zip(&seasons) {
+        all.push((
+            format!("days to payment by payer, of claims sent {season}"),
+            format!("Measure/rcm-days-to-payment/$evaluate-measure?periodStart={start}&periodEnd={end}&groupBy=payer"),
+        ));
+    }
+    let [(a, b), (c, d)] = &seasons;
+    all.push((
+        "why denials changed from then to then, by payer and reason".into(),
+        format!(
+            "$rcm-variance?measure=rcm-denial-distribution&periodAStart={a}&periodAEnd={b}&periodBStart={c}&periodBEnd={d}&dimension=payer&dimension=carc"
+        ),
+    ));
+    all.push((
+        "denials that wait for work".into(),
+        "Task?code=denial-work&status=in-progress&_include=Task:focus&_sort=-authored-on".into(),
+    ));
+    Ok(all)
+}
+
+/// Of the payers the one that denies the largest share of claims: its reference and its name.
+async fn worst_payer(app: &App, practice: &Practice) -> Result<Option<(String, String)>> {
+    let (start, end) = practice.period();
+    let query = [("periodStart", start.as_str()), ("periodEnd", end.as_str()), ("groupBy", "payer")];
+    let query = query.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let report = app.evaluate(1, "rcm-initial-denial-rate", &query).await?;
+    let strata = report["group"][0]["stratifier"][0]["stratum"].as_array().into_iter().flatten();
+    let scored = strata.filter_map(|stratum| {
+        let score: Decimal = stratum["measureScore"]["value"].as_number()?.to_string().parse().ok()?;
+        let key = key_of(stratum);
+        Some((score, practice.answers.names.get(&key)?.clone(), key))
+    });
+    Ok(scored.max().map(|(_, name, key)| (key, name)))
+}
+
+/// Loads the practice; gives a payment, and the file that it came in.
+async fn load(app: &App, practice: &Practice) -> Result<Option<(String, String)>> {
     let (plan, settings) =
         (AccessPlan::system(1, "remit demo loads its practice"), rest::Settings::default());
     let cx = rest::Context {
@@ -78,21 +134,59 @@ async fn load(app: &App, practice: &Practice) -> Result<()> {
         base: "",
         settings: &settings,
     };
-    let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} Bundles, {eta} left")
-        .map_err(Error::internal)?;
-    let no_reads =
-        |_| -> rest::Running<'_> { Box::pin(async { Err(Error::internal("the practice only writes")) }) };
-    let bar = ProgressBar::new(practice.bundle_count() as u64)
-        .with_style(style)
-        .with_message("Loading the practice");
-    for bundle in practice.bundles() {
-        let document = remit_fhir::json::parse(bundle)?;
-        rest::bundle(&cx, document, rest::Preference::Minimal, &no_reads).await?;
+    let files = practice.x12_files();
+    let bar = bar(2 * practice.bundle_count() + files.len())?;
+    for bundle in practice.clinical_bundles() {
+        write(&cx, bundle).await?;
+        bar.inc(1);
+    }
+    let mut payment = None;
+    for file in &files {
+        let answer = edi::take_in(&cx, file.text.clone().into_bytes()).await?;
+        payment = file_of_a_payment(&answer)?.or(payment);
+        bar.inc(1);
+    }
+    for bundle in practice.book_bundles() {
+        write(&cx, bundle).await?;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    println!("A practice with {} claims is in the database.", practice.answers.total.claims);
-    Ok(())
+    let of = |set: &str| files.iter().filter(|file| file.set == set).count();
+    println!(
+        "A practice with {} claims is in the database: {} files of claims (837), {} of acknowledgements (277CA), {} of remittances (835), and what was done as FHIR.",
+        practice.answers.total.claims,
+        of("837"),
+        of("277"),
+        of("835")
+    );
+    Ok(payment)
+}
+
+fn bar(steps: usize) -> Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} files and Bundles, {eta} left")
+        .map_err(Error::internal)?;
+    Ok(ProgressBar::new(steps as u64).with_style(style).with_message("Loading the practice"))
+}
+
+async fn write(cx: &rest::Context<'_>, bundle: String) -> Result<()> {
+    let no_reads =
+        |_| -> rest::Running<'_> { Box::pin(async { Err(Error::internal("the practice only writes")) }) };
+    let document = remit_fhir::json::parse(bundle)?;
+    rest::bundle(cx, document, rest::Preference::Minimal, &no_reads).await.map(drop)
+}
+
+/// A payment of an answer that money came with, and the file that it came in.
+fn file_of_a_payment(answer: &rest::Answer) -> Result<Option<(String, String)>> {
+    let answer: Json =
+        serde_json::from_slice(answer.body.as_deref().unwrap_or(b"null")).map_err(Error::internal)?;
+    let entries = answer["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
+    let mut found =
+        entries.filter(|one| one["resourceType"] == "PaymentReconciliation").filter_map(|payment| {
+            let mut all = payment["extension"].as_array()?.iter();
+            let file = all.find_map(|one| one["valueReference"]["reference"].as_str())?;
+            Some((format!("PaymentReconciliation/{}", payment["id"].as_str()?), file.to_owned()))
+        });
+    Ok(found.next())
 }
 
 /// Asks for the first figure, prints it by payer, and holds it against the known answers.
@@ -111,11 +205,58 @@ async fn figures(app: &App, practice: &Practice) -> Result<bool> {
         let known = practice.answers.by_payer.get(&key).cloned().unwrap_or_default();
         right &= print_line(name, stratum, &known);
     }
+    right &= holds(app, practice).await?;
     dashboard(app, &query[..2]).await?;
     if !right {
         println!("These figures are not those of this practice alone: there is other data in the database.");
     }
     Ok(right)
+}
+
+/// Whether everything else that the generator knows is what the measures say: the same by month,
+/// provider and place, what payers did not allow, and what is owed.
+async fn holds(app: &App, practice: &Practice) -> Result<bool> {
+    let (start, end) = practice.period();
+    let ask = |group_by: &str| {
+        let pairs = [("periodStart", start.as_str()), ("periodEnd", end.as_str()), ("groupBy", group_by)];
+        let pairs = pairs.into_iter().filter(|pair| !pair.1.is_empty());
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+    };
+    let answers = &practice.answers;
+    let mut right = true;
+    for (dimension, known) in
+        [("month", &answers.by_month), ("provider", &answers.by_provider), ("facility", &answers.by_facility)]
+    {
+        let report = app.evaluate(1, "rcm-gross-collection-rate", &ask(dimension)).await?;
+        let strata = report["group"][0]["stratifier"][0]["stratum"].as_array();
+        let strata: Vec<&Json> = strata.into_iter().flatten().collect();
+        right &= strata.len() == known.values().filter(|tally| tally.episodes > 0).count();
+        right &= strata.iter().all(|stratum| known.get(&key_of(stratum)).is_some_and(|own| is(stratum, own)));
+    }
+    let money = app.evaluate(1, "rcm-money", &ask("")).await?;
+    let ageing = app.evaluate(1, "rcm-ar-aging", &ask("")).await?;
+    let total = &answers.total;
+    let figures = [
+        (&money, "charges", total.charges),
+        (&money, "contractual", total.contractual),
+        (&money, "payments", total.payments),
+        (&ageing, "open-balance", total.open),
+    ];
+    Ok(right && figures.iter().all(|(report, group, known)| score(report, group) == Some(*known)))
+}
+
+/// The score of a group.
+fn score(report: &Json, code: &str) -> Option<Decimal> {
+    let mut groups = report["group"].as_array()?.iter();
+    let group = groups.find(|group| group["code"]["coding"][0]["code"] == code)?;
+    group["measureScore"]["value"].as_number()?.to_string().parse().ok()
+}
+
+/// Whether figures are what the generator knows.
+fn is(figures: &Json, known: &Tally) -> bool {
+    population(figures, "denominator")["count"].as_u64().unwrap_or(0) == known.episodes
+        && amount(figures, "denominator") == known.charges
+        && amount(figures, "numerator") == known.payments
 }
 
 /// Prints the figures that a billing manager looks at first.
@@ -143,7 +284,7 @@ fn print_line(name: &str, figures: &Json, known: &Tally) -> bool {
     let episodes = population(figures, "denominator")["count"].as_u64().unwrap_or(0);
     let rate = known.gross_collection_rate().map_or_else(String::new, |rate| format!("{:.4}", rate));
     println!("{name:<30}{episodes:>9}{charges:>16}{payments:>16}{rate:>9}");
-    episodes == known.episodes && charges == known.charges && payments == known.payments
+    is(figures, known)
 }
 
 fn population<'a>(figures: &'a Json, code: &str) -> &'a Json {

@@ -72,6 +72,9 @@ pub(super) struct ServerArgs {
     /// Entries of one batch or transaction
     #[arg(long, env = "REMIT_BUNDLE_ENTRIES", default_value_t = 10_000, value_name = "N")]
     bundle_entries: usize,
+    /// Whether /api answers under the names that dashboards before FHIR used
+    #[arg(long, env = "REMIT_COMPATIBILITY_ROUTES", default_value_t = true, action = clap::ArgAction::Set, value_name = "TRUTH")]
+    compatibility_routes: bool,
     /// Whether a conditional delete may delete several resources
     #[arg(long, env = "REMIT_CONDITIONAL_DELETE", value_enum, default_value = "single", value_name = "HOW")]
     conditional_delete: HowMany,
@@ -129,7 +132,7 @@ pub(super) async fn serve(app: App, listener: TcpListener, args: &ServerArgs) ->
     let state = AppState::new(
         app.store.clone(),
         args.settings(),
-        args.rules(),
+        rest::Settings { derived: app.derived(), ..args.rules() },
         app.operations()?,
         Metrics::default(),
         http::Routes::new(),
@@ -153,6 +156,7 @@ impl ServerArgs {
             idle_timeout: Duration::from_secs(self.idle_timeout),
             request_timeout: Duration::from_secs(self.request_timeout),
             drain_timeout: Duration::from_secs(self.drain_timeout),
+            compatibility: self.compatibility_routes,
             ..http::Settings::default()
         }
     }

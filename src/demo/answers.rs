@@ -67,7 +67,7 @@ pub struct KnownAnswers {
     pub by_month: BTreeMap<String, Tally>,
     /// By `Practitioner/…`.
     pub by_provider: BTreeMap<String, Tally>,
-    /// By `Location/…`; `unknown` for visits without insurance, whose charges name no place.
+    /// By `Location/…`.
     pub by_facility: BTreeMap<String, Tally>,
     /// Names of payers and providers, by the same keys.
     pub names: BTreeMap<String, String>,

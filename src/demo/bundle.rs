@@ -124,54 +124,98 @@ pub(super) fn transaction(resources: Vec<Value>) -> String {
     json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries }).to_string()
 }
 
-/// The Bundle of a patient, counted from 0.
-pub(super) fn patient(
+/// The resources of a patient, counted from 0, that say who it is and what was done.
+pub(super) fn clinical(
     names: &Names,
     patient: u32,
     payer: PayerIndex,
     since: Day,
     episodes: &[Episode],
-) -> String {
-    let patient = patient + 1;
-    let id = names.id(&format!("p{patient:06}"));
-    let mut resources = person(names, patient, &id, payer, since);
-    for (place, episode) in episodes.iter().enumerate() {
-        let visit = Visit { names, episode, patient, number: place + 1 };
+) -> Vec<Value> {
+    let id = names.id(&format!("p{:06}", patient + 1));
+    let mut resources = person(names, patient + 1, &id, payer, since);
+    for visit in visits(names, patient, episodes) {
         resources.push(encounter(&visit));
-        if episode.payer.is_none() {
+        if visit.episode.payer.is_none() {
             resources.extend(charge_items(&visit, &id));
         }
-        claim::resources(&visit, &mut resources);
     }
-    transaction(resources)
+    resources
+}
+
+/// The visits of a patient, counted from 0.
+pub(super) fn visits<'a>(
+    names: &'a Names,
+    patient: u32,
+    episodes: &'a [Episode],
+) -> impl Iterator<Item = Visit<'a>> {
+    let numbered = episodes.iter().enumerate();
+    numbered.map(move |(place, episode)| Visit { names, episode, patient: patient + 1, number: place + 1 })
+}
+
+/// Who a patient is.
+pub(super) struct Person {
+    pub given: &'static str,
+    pub family: &'static str,
+    pub gender: &'static str,
+    pub birth: Day,
+    phone: i64,
+    street: i64,
+    /// The number that the payer knows the patient by.
+    pub member: Option<String>,
+}
+
+impl Person {
+    /// The patient of this number, from 1.
+    pub(super) fn of(names: &Names, patient: u32, payer: PayerIndex, since: Day) -> Person {
+        let mut random = Random::new(names.seed, PEOPLE + u64::from(patient));
+        let (given, gender) = *random.pick(GIVEN);
+        let family = *random.pick(FAMILY);
+        let birth = since - random.between(18 * 365, 88 * 365);
+        let (phone, street) = (random.between(0, 99), random.between(1, 999));
+        let member = random.between(100_000_000, 999_999_999);
+        let member = payer.map(|place| format!("{}{member}", ["BM", "PM", "HP"][place % 3]));
+        Person { given, family, gender, birth, phone, street, member }
+    }
+
+    /// The line of the address.
+    pub(super) fn street(&self) -> String {
+        format!("{} Mesa Street", self.street)
+    }
 }
 
 fn person(names: &Names, patient: u32, id: &str, payer: PayerIndex, since: Day) -> Vec<Value> {
-    let mut random = Random::new(names.seed, PEOPLE + u64::from(patient));
-    let (given, gender) = *random.pick(GIVEN);
-    let family = *random.pick(FAMILY);
-    let birth = since - random.between(18 * 365, 88 * 365);
+    let person = Person::of(names, patient, payer, since);
     let reference = format!("Patient/{id}");
+    let identifier_type = "http://terminology.hl7.org/CodeSystem/v2-0203";
+    let mut identifiers = vec![json!({
+        "type": coded(identifier_type, "MR", "Medical record number"),
+        "system": format!("{SERVER}/mrn/{}", names.id("practice")),
+        "value": format!("{patient:06}"),
+    })];
+    if let (Some(member), Some(place)) = (&person.member, payer) {
+        identifiers.push(json!({
+            "type": coded(identifier_type, "MB", "Member Number"),
+            "system": format!("{BASE}/member-id/{}", super::place::payer_id(names, place)),
+            "value": member,
+        }));
+    }
     let mut resources = vec![json!({
         "resourceType": "Patient",
         "id": id,
-        "identifier": [{
-            "type": coded("http://terminology.hl7.org/CodeSystem/v2-0203", "MR", "Medical record number"),
-            "system": format!("{SERVER}/mrn/{}", names.id("practice")),
-            "value": format!("{patient:06}"),
-        }],
+        "identifier": identifiers,
         "active": true,
-        "name": [{ "use": "official", "family": family, "given": [given] }],
-        "telecom": [{ "system": "phone", "value": format!("720-555-01{:02}", random.between(0, 99)) }],
-        "gender": gender,
-        "birthDate": date(birth),
+        "name": [{ "use": "official", "family": person.family, "given": [person.given] }],
+        "telecom": [{ "system": "phone", "value": format!("720-555-01{:02}", person.phone) }],
+        "gender": person.gender,
+        "birthDate": date(person.birth),
         "address": [{
-            "line": [format!("{} Mesa Street", random.between(1, 999))],
+            "line": [person.street()],
             "city": "Juniper Ridge", "state": "CO", "postalCode": "80999",
         }],
         "managingOrganization": { "reference": names.practice() },
     })];
-    resources.push(coverage(names, id, &reference, payer, since, random.between(100_000_000, 999_999_999)));
+    resources.push(coverage(names, id, &reference, payer, since, person.member));
     if payer.is_none() {
         resources.push(json!({
             "resourceType": "Account",
@@ -185,7 +229,14 @@ fn person(names: &Names, patient: u32, id: &str, payer: PayerIndex, since: Day) 
     resources
 }
 
-fn coverage(names: &Names, id: &str, patient: &str, payer: PayerIndex, since: Day, member: i64) -> Value {
+fn coverage(
+    names: &Names,
+    id: &str,
+    patient: &str,
+    payer: PayerIndex,
+    since: Day,
+    member: Option<String>,
+) -> Value {
     let mut coverage = json!({
         "resourceType": "Coverage",
         "id": format!("{id}-coverage"),
@@ -198,7 +249,7 @@ fn coverage(names: &Names, id: &str, patient: &str, payer: PayerIndex, since: Da
     if let Some(place) = payer {
         let act_code = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
         coverage["type"] = coded(act_code, "EHCPOL", "extended healthcare");
-        coverage["subscriberId"] = json!(format!("{}{member}", ["BM", "PM", "HP"][place % 3]));
+        coverage["subscriberId"] = json!(member);
         coverage["period"] = json!({ "start": date(since - 365) });
         coverage["payor"] = json!([{ "reference": names.payer(place), "display": PAYERS[place].name }]);
         coverage["order"] = json!(1);

@@ -18,12 +18,17 @@ const PAYMENT_ISSUER: &str =
 /// Remittances are posted at noon.
 const NOON: i64 = 12 * 60;
 
-/// Appends everything that followed a visit.
-pub(super) fn resources(visit: &Visit<'_>, to: &mut Vec<Value>) {
+/// Appends what passed between the practice and the payer of a visit.
+pub(super) fn billing(visit: &Visit<'_>, to: &mut Vec<Value>) {
     let episode = visit.episode;
     to.extend(episode.submissions.iter().enumerate().map(|(place, s)| claim(visit, place, s)));
     to.extend(episode.answers.iter().enumerate().map(|(place, a)| response(visit, place, a)));
     to.extend(remittances(visit));
+}
+
+/// Appends what the practice and the patient did besides: payments, write-offs, work.
+pub(super) fn own_books(visit: &Visit<'_>, to: &mut Vec<Value>) {
+    let episode = visit.episode;
     to.extend(episode.payments.iter().enumerate().map(|(place, p)| patient_payment(visit, place, p)));
     to.extend(episode.write_offs.iter().enumerate().map(|(place, w)| write_off(visit, place, w)));
     to.extend(episode.work.iter().enumerate().map(|(place, w)| task(visit, place, w)));

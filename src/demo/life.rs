@@ -54,6 +54,7 @@ pub(super) fn live(
     provider: usize,
     day: Day,
     today: Day,
+    more_lines: usize,
 ) -> Episode {
     let day = working_day(day).min(today);
     // Two of five work at the second place.
@@ -65,7 +66,7 @@ pub(super) fn live(
         facility,
         day,
         minute: 8 * 60 + 15 * random.between(0, 35),
-        lines: lines(random, diagnoses.len()),
+        lines: lines(random, diagnoses.len(), more_lines),
         diagnoses,
         submissions: Vec::new(),
         answers: Vec::new(),
@@ -93,12 +94,12 @@ fn diagnoses(random: &mut Random) -> Vec<usize> {
     chosen
 }
 
-/// A visit and up to five other services; a service stands on one line.
-fn lines(random: &mut Random, diagnoses: usize) -> Vec<Line> {
+/// A visit and up to five other services, or so many more; a service stands on one line.
+fn lines(random: &mut Random, diagnoses: usize, more: usize) -> Vec<Line> {
     let visit = random.weighted([10, 20, 40, 22, 8].into_iter());
     let mut lines = vec![Line { service: visit, units: 1, diagnosis: 1 }];
     let others = random.weighted([34, 30, 18, 10, 5, 3].into_iter()).min(MAX_OTHER_LINES);
-    for _ in 0..others {
+    for _ in 0..others + more {
         let service = random.between(VISITS as i64, SERVICES.len() as i64 - 1) as usize;
         if !lines.iter().any(|line| line.service == service) {
             let units = random.between(1, SERVICES[service].max_units);

@@ -13,6 +13,7 @@ mod calendar;
 mod catalogue;
 mod claim;
 mod episode;
+mod files;
 mod life;
 mod money;
 mod place;
@@ -21,6 +22,7 @@ mod random;
 mod tests;
 
 pub use answers::{KnownAnswers, Tally};
+pub use files::File;
 
 use bundle::Names;
 use calendar::Day;
@@ -32,6 +34,8 @@ use random::Random;
 
 /// Days of the practice before the reference date.
 const DAYS: i64 = 365;
+/// Days before an autumn that it is compared with.
+const AUTUMN_DAYS: i64 = 91;
 /// Patients of the practice that `remit demo` makes.
 const DEMO_PATIENTS: u32 = 60;
 /// Visits a patient has in the year.
@@ -54,12 +58,14 @@ pub struct Options {
     pub patients: u32,
     /// Visits of each patient in the year, more or less two.
     pub visits: u32,
+    /// Lines a claim has beside those that it has by itself.
+    pub more_lines: u32,
 }
 
 impl Options {
     /// The practice of `remit demo`: about 60 patients and 1,200 claims.
     pub fn demo(seed: u64, reference: Date) -> Options {
-        Options { seed, reference, patients: DEMO_PATIENTS, visits: DEMO_VISITS }
+        Options { seed, reference, patients: DEMO_PATIENTS, visits: DEMO_VISITS, more_lines: 0 }
     }
 
     /// A practice with about so many claims.
@@ -92,9 +98,9 @@ impl Practice {
             for episode in practice.episodes(patient) {
                 let names = &practice.names;
                 let payer = episode.payer.map_or_else(|| "SELF".to_owned(), |payer| names.payer(payer));
-                let facility =
-                    episode.payer.map_or_else(|| "unknown".to_owned(), |_| names.location(episode.facility));
-                answers.add(&episode, payer, names.practitioner(episode.provider), facility);
+                let (provider, facility) =
+                    (names.practitioner(episode.provider), names.location(episode.facility));
+                answers.add(&episode, payer, provider, facility);
             }
         }
         for (place, payer) in PAYERS.iter().enumerate() {
@@ -116,6 +122,32 @@ impl Practice {
         first.chain(patients)
     }
 
+    /// The practice without its billing: places, people, payers, contracts, visits.
+    pub fn clinical_bundles(&self) -> impl Iterator<Item = String> + '_ {
+        let first = std::iter::once_with(|| place::bundle(&self.names, self.first_day(), self.last_day()));
+        let of_patient = |patient| bundle::transaction(self.clinical(patient, &self.episodes(patient)));
+        first.chain((0..self.options.patients).map(of_patient))
+    }
+
+    /// The billing as X12 files in the order of their days: claims as 837, what was taken in and what
+    /// was rejected as 277CA, payments as 835.
+    pub fn x12_files(&self) -> Vec<files::File> {
+        files::all(self)
+    }
+
+    /// What the practice and its patients did besides, to be written when the claims of the files are
+    /// there: it names them by their numbers.
+    pub fn book_bundles(&self) -> impl Iterator<Item = String> + '_ {
+        (0..self.options.patients).filter_map(|patient| {
+            let episodes = self.episodes(patient);
+            let mut resources = Vec::new();
+            bundle::visits(&self.names, patient, &episodes)
+                .for_each(|visit| claim::own_books(&visit, &mut resources));
+            resources.iter_mut().for_each(files::by_number);
+            (!resources.is_empty()).then(|| bundle::transaction(resources))
+        })
+    }
+
     /// How many bundles there are.
     pub fn bundle_count(&self) -> usize {
         self.options.patients as usize + 1
@@ -124,6 +156,17 @@ impl Practice {
     /// First and last day that services were given, as `YYYY-MM-DD`: the period to ask for.
     pub fn period(&self) -> (String, String) {
         (calendar::date(self.first_day()), calendar::date(self.last_day()))
+    }
+
+    /// Two stretches of submissions to compare: before the autumn in which one payer got slower, and
+    /// that autumn, as far as it lies in the year.
+    pub fn autumn(&self) -> [(String, String); 2] {
+        let autumn = |day: &Day| (9..=11).contains(&calendar::month_of_year(*day));
+        let days = || self.first_day()..=self.last_day();
+        let start = days().find(autumn).unwrap_or(self.first_day());
+        let end = (start..=self.last_day()).take_while(autumn).last().unwrap_or(start);
+        let before = (start - AUTUMN_DAYS).max(self.first_day());
+        [(before, (start - 1).max(before)), (start, end)].map(|(a, b)| (calendar::date(a), calendar::date(b)))
     }
 
     fn last_day(&self) -> Day {
@@ -165,13 +208,23 @@ impl Practice {
             } else {
                 random.between(0, PRACTITIONERS.len() as i64 - 1) as usize
             };
-            life::live(&mut random, &mut insured, provider, day, self.last_day())
+            let more = self.options.more_lines as usize;
+            life::live(&mut random, &mut insured, provider, day, self.last_day(), more)
         };
         days.into_iter().map(visit).collect()
     }
 
     fn patient_bundle(&self, patient: u32) -> String {
-        let payer = self.insurance(patient);
-        bundle::patient(&self.names, patient, payer, self.first_day(), &self.episodes(patient))
+        let episodes = self.episodes(patient);
+        let mut resources = self.clinical(patient, &episodes);
+        for visit in bundle::visits(&self.names, patient, &episodes) {
+            claim::billing(&visit, &mut resources);
+            claim::own_books(&visit, &mut resources);
+        }
+        bundle::transaction(resources)
+    }
+
+    fn clinical(&self, patient: u32, episodes: &[Episode]) -> Vec<serde_json::Value> {
+        bundle::clinical(&self.names, patient, self.insurance(patient), self.first_day(), episodes)
     }
 }

@@ -11,6 +11,26 @@ use serde_json::{Value, json};
 const NPI: &str = "http://hl7.org/fhir/sid/us-npi";
 const ORGANIZATION_TYPE: &str = "http://terminology.hl7.org/CodeSystem/organization-type";
 
+/// The practice's name.
+pub(super) const PRACTICE: &str = "Juniper Ridge Family Medicine";
+
+pub(super) fn practice_npi(names: &Names) -> String {
+    npi(mix(names.seed))
+}
+
+pub(super) fn practitioner_npi(names: &Names, place: usize) -> String {
+    npi(mix(names.seed ^ (place as u64 + 1)))
+}
+
+pub(super) fn location_npi(names: &Names, place: usize) -> String {
+    npi(mix(names.seed ^ (place as u64 + 1_001)))
+}
+
+/// By what a payer is known in X12.
+pub(super) fn payer_id(names: &Names, place: usize) -> String {
+    names.id(&format!("payer-{}", place + 1))
+}
+
 pub(super) fn bundle(names: &Names, first: Day, last: Day) -> String {
     let mut resources = vec![services(names), practice(names)];
     resources.extend((0..PAYERS.len()).map(|place| payer(names, place)));
@@ -43,10 +63,10 @@ fn practice(names: &Names) -> Value {
     json!({
         "resourceType": "Organization",
         "id": names.id("practice"),
-        "identifier": [{ "system": NPI, "value": npi(mix(names.seed)) }],
+        "identifier": [{ "system": NPI, "value": practice_npi(names) }],
         "active": true,
         "type": [coded(ORGANIZATION_TYPE, "prov", "Healthcare Provider")],
-        "name": "Juniper Ridge Family Medicine",
+        "name": PRACTICE,
     })
 }
 
@@ -54,6 +74,7 @@ fn payer(names: &Names, place: usize) -> Value {
     json!({
         "resourceType": "Organization",
         "id": names.id(&format!("payer-{}", place + 1)),
+        "identifier": [{ "system": format!("{BASE}/payer-id"), "value": payer_id(names, place) }],
         "active": true,
         "type": [coded(ORGANIZATION_TYPE, "pay", "Payer")],
         "name": PAYERS[place].name,
@@ -65,6 +86,7 @@ fn location(names: &Names, place: usize) -> Value {
     json!({
         "resourceType": "Location",
         "id": names.id(&format!("location-{}", place + 1)),
+        "identifier": [{ "system": NPI, "value": location_npi(names, place) }],
         "extension": [{
             "url": "http://hl7.org/fhir/StructureDefinition/timezone",
             "valueCode": "America/Denver",
@@ -81,7 +103,7 @@ fn practitioner(names: &Names, place: usize) -> Value {
     json!({
         "resourceType": "Practitioner",
         "id": names.id(&format!("provider-{}", place + 1)),
-        "identifier": [{ "system": NPI, "value": npi(mix(names.seed ^ (place as u64 + 1))) }],
+        "identifier": [{ "system": NPI, "value": practitioner_npi(names, place) }],
         "active": true,
         "name": [{ "family": family, "given": [given], "suffix": [suffix] }],
     })
@@ -94,7 +116,11 @@ fn contract(names: &Names, place: usize, first: Day, last: Day) -> Value {
         .iter()
         .map(|service| {
             json!({
-                "entityCodeableConcept": service_code(service),
+                // A code of the practice's own is the same in whatever system a claim has it.
+                "entityCodeableConcept": match service.visit {
+                    true => json!({ "coding": [{ "code": service.code, "display": service.display }] }),
+                    false => service_code(service),
+                },
                 "unitPrice": money(contract_price(payer, service)),
             })
         })

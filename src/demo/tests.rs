@@ -56,7 +56,7 @@ fn the_practice_is_believable() {
     let answers = &demo().answers;
     let total = &answers.total;
     assert!((1_050..1_350).contains(&total.claims), "{total:?}");
-    assert_eq!((answers.by_payer.len(), answers.by_provider.len(), answers.by_facility.len()), (4, 5, 3));
+    assert_eq!((answers.by_payer.len(), answers.by_provider.len(), answers.by_facility.len()), (4, 5, 2));
     assert!((12..=13).contains(&answers.by_month.len()));
     let rate = total.gross_collection_rate().unwrap();
     assert!(rate > Decimal::new(45, 2) && rate < Decimal::new(70, 2), "{rate}");
@@ -221,7 +221,7 @@ fn every_resource_keeps_to_the_definitions() {
 
 #[test]
 fn sizes_out_of_range_are_brought_into_it() {
-    let options = Options { seed: 1, reference: reference(), patients: 0, visits: 0 };
+    let options = Options { seed: 1, reference: reference(), patients: 0, visits: 0, more_lines: 0 };
     let practice = Practice::generate(options);
     assert_eq!(practice.bundles().count(), practice.bundle_count());
     assert_eq!(practice.bundle_count(), 2);

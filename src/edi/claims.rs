@@ -7,6 +7,7 @@ use super::identity;
 use super::late;
 use super::origin::{Origins, is_later};
 use super::parties;
+use super::places::Places;
 use super::record::{Record, own_code, reference, tag};
 use crate::rcm::BASE;
 use crate::rest::Context;
@@ -39,11 +40,13 @@ pub(super) async fn add(cx: &Context<'_>, record: &mut Record, set: &Set, claims
         }
         one.resource["extension"] = json!([{ "url": SET_URL, "valueString": set.control[3] }]);
     }
+    let places = Places::find(cx, &list).await?;
+    list.iter_mut().for_each(|one| places.settle(&mut one.resource, claims.date, &claims.time));
     let ids: Vec<String> = list.iter().enumerate().map(|(n, one)| id(claims, n, one)).collect();
     let origins = Origins::find(cx, &list, &ids).await?;
     for (n, one) in list.into_iter().enumerate() {
         let reference = reference("Claim", &ids[n]);
-        if origins.is_there(&reference) {
+        if origins.is_there(&reference) || record.creates(&reference) {
             record.outcome.push(reference);
             continue;
         }
@@ -53,10 +56,6 @@ pub(super) async fn add(cx: &Context<'_>, record: &mut Record, set: &Set, claims
         record.sent.push((reference, claim.clone()));
         record.create(cx, &ids[n], claim)?;
     }
-    late::answers(cx, record).await?;
-    late::originals(cx, record).await?;
-    let numbers: Vec<String> = claims.claims.iter().map(|claim| claim.id.clone()).collect();
-    late::resubmitted(cx, record, &numbers).await?;
     record.issues.extend(set.warnings.iter().map(|finding| finding.issue()));
     record.issues.extend(set.unbalanced.iter().map(|finding| finding.issue()));
     Ok(())
@@ -83,7 +82,7 @@ fn id(claims: &ClaimSet, n: usize, one: &ClaimEntry) -> String {
 }
 
 /// Puts references in the place of the keys of entries.
-pub(super) fn named(value: &mut Value, names: &HashMap<String, String>) {
+pub(crate) fn named(value: &mut Value, names: &HashMap<String, String>) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {

@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 /// A logical id in the form of a UUID (version 8, RFC 9562 §5.8) made of a purpose and some words.
-pub(super) fn id(purpose: &str, words: &[&str]) -> String {
+pub(crate) fn id(purpose: &str, words: &[&str]) -> String {
     let mut hash = Sha256::new();
     for word in std::iter::once(&purpose).chain(words) {
         // Lengths keep `ab|c` and `a|bc` apart.
@@ -20,7 +20,7 @@ pub(super) fn id(purpose: &str, words: &[&str]) -> String {
 }
 
 /// SHA-256 of some bytes in hexadecimal digits.
-pub(super) fn digest<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> String {
+pub(crate) fn digest<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> String {
     let mut hash = Sha256::new();
     pieces.into_iter().for_each(|piece| hash.update(piece));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

@@ -22,7 +22,21 @@ pub(super) const SET: &str = "https://remit.example/fhir/rcm/x12-set";
 
 /// The id of an interchange's note.
 fn note_id(one: &Interchange<'_>) -> String {
-    identity::id("interchange", &[&one.sender, &one.receiver, &one.control, &one.functional])
+    id_of(&one.sender, &one.receiver, &one.control, &one.functional)
+}
+
+/// The id of the note of an interchange with these numbers.
+pub(super) fn id_of(sender: &str, receiver: &str, control: &str, functional: &str) -> String {
+    identity::id("interchange", &[sender, receiver, control, functional])
+}
+
+/// The file of an interchange, as a reference.
+pub(super) fn file_reference(one: &Interchange<'_>) -> String {
+    reference("Binary", &file_id(&note_id(one)))
+}
+
+fn file_id(note: &str) -> String {
+    identity::id("file", &[note])
 }
 
 /// The notes that are there of the interchanges of a file: `None` for those that are new. 409 when one
@@ -82,7 +96,7 @@ pub(super) fn add_note(
     let mut extra = Record::default();
     let file = extra.create(
         cx,
-        &identity::id("file", &[&id]),
+        &file_id(&id),
         json!({ "resourceType": "Binary", "contentType": MEDIA_TYPE, "data": base64::encode(one.bytes) }),
     )?;
     let mut identifiers = vec![json!({
@@ -112,6 +126,6 @@ pub(super) fn add_note(
         add(&mut task, "output", ty, ("valueReference", json!({ "reference": reference })));
     }
     extra.create(cx, &id, task)?;
-    record.drafts.append(&mut extra.drafts);
+    record.absorb(extra);
     Ok(())
 }

@@ -2,17 +2,23 @@
 //! a secondary claim before the answer of the payer before, a replacement before its original's answer.
 //! What waits is tagged, so that few are looked at.
 
+use super::choice::{self, Said};
 use super::claims::{AWAITS_ANSWER, AWAITS_ORIGINAL};
 use super::find::{self, Found, items};
 use super::origin::{day, frequency, is_later};
 use super::record::{Record, TAG, tag};
+use super::remittance;
 use crate::rest::Context;
 use remit_fhir::Result;
+use remit_x12::fhir::is_reversal;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// An answer that waits for its claim.
 pub(super) const AWAITS_CLAIM: &str = "awaits-claim";
+
+/// Control numbers of one search.
+const NUMBERS: usize = 200;
 
 /// Patients of one search.
 const PATIENTS: usize = 100;
@@ -26,50 +32,96 @@ async fn waiting(cx: &Context<'_>, ty: &str, code: &str, more: &[(String, String
     Ok(found)
 }
 
+/// Everything that waited for the claims that are sent now, once all of them are known.
+pub(super) async fn sent(cx: &Context<'_>, record: &mut Record) -> Result<()> {
+    answers(cx, record).await?;
+    originals(cx, record).await?;
+    let numbers = record.sent.iter().flat_map(|one| find::identifiers(&one.1)).map(str::to_owned);
+    let numbers: Vec<String> = numbers.collect();
+    resubmitted(cx, record, &numbers).await
+}
+
 /// Answers that waited for the claims that are sent now.
-pub(super) async fn answers(cx: &Context<'_>, record: &mut Record) -> Result<()> {
-    if record.sent.is_empty() {
+async fn answers(cx: &Context<'_>, record: &mut Record) -> Result<()> {
+    let tagged = ("_tag".to_owned(), format!("{TAG}|{AWAITS_CLAIM}"));
+    // Mostly none waits, and nothing more is asked.
+    if record.sent.is_empty() || !find::any(cx, "ClaimResponse", std::slice::from_ref(&tagged)).await? {
         return Ok(());
     }
-    let mut linked = Vec::new();
-    for mut answer in waiting(cx, "ClaimResponse", AWAITS_CLAIM, &[]).await? {
-        let number =
-            answer.resource["request"]["identifier"]["value"].as_str().unwrap_or_default().to_owned();
-        let fitting = record.sent.iter().filter(|one| {
-            find::identifiers(&one.1).any(|id| id == number)
-                && day(&one.1, "created") <= day(&answer.resource, "created")
-        });
-        // Of several the newest that was sent before the answer.
-        let found = fitting.max_by_key(|one| (day(&one.1, "created"), one.0.as_str())).cloned();
-        let Some((claim, resource)) = found else { continue };
-        answer.resource["request"]["reference"] = json!(claim);
-        answer.resource["patient"] = resource["patient"].clone();
-        answer.resource["type"] = resource["type"].clone();
-        if resource["insurer"].is_object() {
-            answer.resource["insurer"] = resource["insurer"].clone();
-        }
-        to_lines(&mut answer.resource, &resource);
-        match answer.resource["outcome"].as_str() {
-            Some("error") => record.rejected.push(claim.clone()),
-            Some("complete") => record.answered.push(Answered {
-                response: answer.reference.clone(),
-                number: find::identifiers(&answer.resource).next().map(str::to_owned),
-                is_reversal: items(&answer.resource, "extension").any(|one| one["valueCode"] == "22"),
-                claim: resource.clone(),
-                claim_reference: claim.clone(),
-            }),
-            _ => {}
-        }
-        tag(&mut answer.resource, AWAITS_CLAIM, false);
-        record.change(answer.stored, &answer.resource)?;
-        linked.push((answer.reference, claim));
+    let sent = std::mem::take(&mut record.sent);
+    let linked = link_answers(cx, record, &sent, &tagged).await;
+    record.sent = sent;
+    details(cx, record, &linked?).await
+}
+
+/// Links the waiting answers that name one of these claims. Gives the answers with their claims.
+async fn link_answers(
+    cx: &Context<'_>,
+    record: &mut Record,
+    sent: &[(String, Value)],
+    tagged: &(String, String),
+) -> Result<Vec<(String, String)>> {
+    let mut by_number: BTreeMap<&str, Vec<&(String, Value)>> = BTreeMap::new();
+    for one in sent {
+        find::identifiers(&one.1).for_each(|number| by_number.entry(number).or_default().push(one));
     }
-    details(cx, record, &linked).await
+    let numbers: Vec<&str> = by_number.keys().copied().collect();
+    let mut waiting = Vec::new();
+    for some in numbers.chunks(NUMBERS) {
+        let some = some.iter().map(|number| find::escaped(number)).collect::<Vec<_>>().join(",");
+        let pairs = [tagged.clone(), ("request:identifier".to_owned(), some)];
+        find::search(cx, "ClaimResponse", &pairs, &mut waiting).await?;
+    }
+    let mut linked = Vec::new();
+    for answer in waiting {
+        let number = answer.resource["request"]["identifier"]["value"].as_str().unwrap_or_default();
+        let all = by_number.get(number).into_iter().flatten().copied();
+        let Some((claim, resource)) = choice::choose(all, &Said::by(&answer.resource)) else { continue };
+        linked.push((answer.reference.clone(), claim.clone()));
+        link_claim(cx, record, answer, (claim, resource))?;
+    }
+    Ok(linked)
+}
+
+/// An answer on a claim that came after it.
+fn link_claim(
+    cx: &Context<'_>,
+    record: &mut Record,
+    mut answer: Found,
+    (claim, resource): (&String, &Value),
+) -> Result<()> {
+    let own = &mut answer.resource;
+    own["request"]["reference"] = json!(claim);
+    own["patient"] = resource["patient"].clone();
+    own["type"] = resource["type"].clone();
+    if resource["insurer"].is_object() {
+        own["insurer"] = resource["insurer"].clone();
+    }
+    to_lines(own, resource);
+    tag(own, AWAITS_CLAIM, false);
+    if own["outcome"] == "error" {
+        record.rejected.push(claim.clone());
+    }
+    if own["use"] == "claim" {
+        record.answered.push(Answered {
+            response: answer.reference.clone(),
+            number: find::identifiers(own).next().map(str::to_owned),
+            kind: match own["outcome"].as_str() {
+                Some("complete") if is_reversal(own) => Kind::Reversal,
+                Some("complete") => Kind::Decision,
+                _ => Kind::Acknowledgement,
+            },
+            claim: resource.clone(),
+            claim_reference: claim.clone(),
+        });
+    }
+    remittance::explain(cx, record, (&answer.reference, &answer.resource), (claim, resource))?;
+    record.change(cx, answer.stored, &answer.resource)
 }
 
 /// Decisions on lines that were not known find their lines.
 fn to_lines(answer: &mut Value, claim: &Value) {
-    let known = remit_x12::fhir::Known::of(crate::rcm::BASE, String::new(), claim.clone());
+    let known = remit_x12::fhir::Known::of(crate::rcm::BASE, String::new(), claim);
     let Some(added) = answer["addItem"].as_array().cloned() else { return };
     let (mut matched, mut rest) = (Vec::new(), Vec::new());
     for one in added {
@@ -111,7 +163,7 @@ async fn details(cx: &Context<'_>, record: &mut Record, linked: &[(String, Strin
             items(&task.resource["code"], "coding").any(|coding| coding["code"] == "unknown-claim");
         if is_unknown && task.resource["status"] == "requested" {
             task.resource["status"] = json!("completed");
-            record.change(task.stored, &task.resource)?;
+            record.change(cx, task.stored, &task.resource)?;
         }
     }
     let mut payments = Vec::new();
@@ -131,7 +183,7 @@ async fn details(cx: &Context<'_>, record: &mut Record, linked: &[(String, Strin
             let waits =
                 items(&payment.resource, "detail").filter(is_response).any(|one| one["request"].is_null());
             tag(&mut payment.resource, AWAITS_CLAIM, waits);
-            record.change(payment.stored, &payment.resource)?;
+            record.change(cx, payment.stored, &payment.resource)?;
         }
     }
     Ok(())
@@ -146,8 +198,18 @@ pub(super) struct Answered {
     pub(super) claim_reference: String,
     /// The payer's number of the claim.
     pub(super) number: Option<String>,
-    /// Whether it takes back an earlier one.
-    pub(super) is_reversal: bool,
+    pub(super) kind: Kind,
+}
+
+/// What an answer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// It says only that the claim was taken in or rejected; it may tell the payer's number.
+    Acknowledgement,
+    /// A decision.
+    Decision,
+    /// It takes back an earlier decision.
+    Reversal,
 }
 
 /// Claims that waited for the answers that are posted now.
@@ -159,7 +221,7 @@ pub(super) async fn claims(cx: &Context<'_>, record: &mut Record, answered: &[An
 }
 
 /// Replacements that waited for the claims that are sent now.
-pub(super) async fn originals(cx: &Context<'_>, record: &mut Record) -> Result<()> {
+async fn originals(cx: &Context<'_>, record: &mut Record) -> Result<()> {
     let sent = record.sent.clone();
     let patients: Vec<&str> = sent.iter().filter_map(|one| one.1["patient"]["reference"].as_str()).collect();
     each_waiting(cx, record, AWAITS_ORIGINAL, &patients, &|claim| link_sent(claim, &sent)).await
@@ -181,7 +243,7 @@ async fn each_waiting(
         let mut claim = record.sent[place].1.clone();
         if is_tagged(&claim, code) && link(&mut claim) {
             tag(&mut claim, code, false);
-            record.amend(place, claim)?;
+            record.amend_sent(place, claim)?;
         }
     }
     let mut patients = patients.to_vec();
@@ -197,7 +259,7 @@ async fn each_waiting(
             let mut claim = record.latest(&found);
             if link(&mut claim) {
                 tag(&mut claim, code, false);
-                record.change(found.stored, &claim)?;
+                record.change(cx, found.stored, &claim)?;
             }
         }
     }
@@ -212,7 +274,7 @@ fn is_tagged(claim: &Value, code: &str) -> bool {
 fn link_answer(claim: &mut Value, answered: &[Answered]) -> bool {
     let Some(focal) = items(claim, "insurance").position(|one| one["focal"] == true) else { return false };
     let is_same = |one: &&Answered| {
-        !one.is_reversal
+        one.kind == Kind::Decision
             && one.claim["patient"]["reference"] == claim["patient"]["reference"]
             && one.claim["billablePeriod"]["start"] == claim["billablePeriod"]["start"]
             && one.claim["total"]["value"] == claim["total"]["value"]
@@ -280,24 +342,25 @@ pub(super) async fn resubmitted(cx: &Context<'_>, record: &mut Record, numbers: 
         return Ok(());
     }
     let claims = stored.iter().map(|one| one.reference.as_str());
-    let answers = find::by(cx, "ClaimResponse", "request", claims).await?;
+    let mut answers = find::by(cx, "ClaimResponse", "request", claims).await?;
+    let mut all: Vec<(String, Value)> =
+        stored.iter().map(|one| (one.reference.clone(), record.latest(one))).collect();
+    all.extend(record.sent.iter().cloned());
+    choice::again(cx, record, &mut answers, &all).await?;
     let of_store = answers.iter().filter(|one| one.resource["outcome"] == "error");
     let mut rejected: Vec<String> =
         of_store.filter_map(|one| one.resource["request"]["reference"].as_str()).map(str::to_owned).collect();
     rejected.extend(record.rejected.iter().cloned());
-    let mut all: Vec<(String, Value)> =
-        stored.iter().map(|one| (one.reference.clone(), record.latest(one))).collect();
-    all.extend(record.sent.iter().cloned());
     for found in &stored {
         let mut claim = record.latest(found);
         if follows_rejected(&mut claim, &found.reference, &all, &rejected) {
-            record.change(found.stored.clone(), &claim)?;
+            record.change(cx, found.stored.clone(), &claim)?;
         }
     }
     for place in 0..record.sent.len() {
         let (reference, mut claim) = record.sent[place].clone();
         if follows_rejected(&mut claim, &reference, &all, &rejected) {
-            record.amend(place, claim)?;
+            record.amend_sent(place, claim)?;
         }
     }
     Ok(())

@@ -12,26 +12,33 @@
 mod acknowledge;
 mod answer;
 mod answer_file;
-mod claims;
+mod choice;
+pub(crate) mod claims;
+pub(crate) mod denial;
 mod file;
-mod find;
+pub(crate) mod find;
 mod held;
-mod identity;
+pub(crate) mod identity;
 mod interchange;
 mod late;
 mod origin;
 mod parties;
 mod payers;
+mod places;
 mod process;
-mod record;
+pub(crate) mod record;
 mod remittance;
-mod request;
+pub(crate) mod request;
+mod reversals;
+pub(crate) mod rules;
+pub(crate) mod send;
 mod status;
-mod task;
+pub(crate) mod task;
 mod to_x12;
 mod validate;
 
 use crate::operation::Operation;
+use crate::rest::{Answer, Context};
 
 const PROCESS_X12: &str = "https://remit.example/fhir/rcm/OperationDefinition/process-x12";
 const PROCESS_REMITTANCE: &str = "https://remit.example/fhir/rcm/OperationDefinition/process-remittance";
@@ -46,4 +53,9 @@ pub fn operations() -> Vec<Operation> {
         Operation::new(VALIDATE_X12, |call| Box::pin(validate::run(call))),
         Operation::new(TO_X12, |call| Box::pin(to_x12::run(call))),
     ]
+}
+
+/// Takes a file into the record as `$process-x12` does.
+pub async fn take_in(cx: &Context<'_>, bytes: Vec<u8>) -> remit_fhir::Result<Answer> {
+    process::take_in(cx, bytes).await
 }

@@ -23,7 +23,10 @@ pub(super) async fn resolve(
     let mut names = HashMap::with_capacity(entries.list.len());
     for ty in TYPES {
         let of_type: Vec<&Entry> = entries.list.iter().filter(|entry| entry.ty == ty).collect();
-        let known = known(cx, ty, &of_type).await?;
+        let mut known = known(cx, ty, &of_type).await?;
+        if ty == "Coverage" {
+            of_beneficiaries(cx, record, &names, &of_type, &mut known).await?;
+        }
         // What was created under its key once and has other identifiers now is still the same.
         let own: Vec<String> =
             of_type.iter().map(|entry| reference(ty, &identity::id(ty, &[&entry.key]))).collect();
@@ -48,12 +51,16 @@ pub(super) async fn resolve(
     Ok(names)
 }
 
-/// What the record has under the identifiers of these entries, and organizations of their names.
+/// The types that are known by their names where no identifier is.
+const NAMED: [&str; 2] = ["Organization", "Location"];
+
+/// What the record has under the identifiers of these entries, and organizations and places of their
+/// names.
 async fn known(cx: &Context<'_>, ty: &str, entries: &[&Entry]) -> Result<HashMap<String, Vec<Found>>> {
     let values = entries.iter().flat_map(|entry| entry.known_by.iter().map(String::as_str));
     let found = find::by(cx, ty, "identifier", values).await?;
     let mut all = find::by_identifier(found);
-    if ty == "Organization" {
+    if NAMED.contains(&ty) {
         let names = entries.iter().filter_map(|entry| entry.resource["name"].as_str());
         let titles: Vec<String> = names.map(str::to_lowercase).collect();
         for one in find::by(cx, ty, "name", titles.iter().map(String::as_str)).await? {
@@ -64,15 +71,53 @@ async fn known(cx: &Context<'_>, ty: &str, entries: &[&Entry]) -> Result<HashMap
     Ok(all)
 }
 
+/// Coverages are known by whom they cover, too: who made them outside of X12 gave them other identifiers.
+async fn of_beneficiaries(
+    cx: &Context<'_>,
+    record: &Record,
+    names: &HashMap<String, String>,
+    entries: &[&Entry],
+    known: &mut HashMap<String, Vec<Found>>,
+) -> Result<()> {
+    let people = entries.iter().filter_map(|entry| names.get(beneficiary(&entry.resource)));
+    let people = people.filter(|one| !record.creates(one)).map(String::as_str);
+    for found in find::by(cx, "Coverage", "beneficiary", people).await? {
+        let key = format!("of:{}", beneficiary(&found.resource));
+        known.entry(key).or_default().push(found);
+    }
+    Ok(())
+}
+
+fn beneficiary(coverage: &Value) -> &str {
+    coverage["beneficiary"]["reference"].as_str().unwrap_or_default()
+}
+
+/// Whether a coverage is by the same payer under the same number, and in the same order where it has one.
+fn is_same_cover(own: &Value, found: &Value) -> bool {
+    own["payor"][0]["reference"] == found["payor"][0]["reference"]
+        && own["subscriberId"] == found["subscriberId"]
+        && (found["order"].is_null() || found["order"] == own["order"])
+        && found["status"] == "active"
+}
+
 /// The resource that an entry is.
 fn choose<'k>(entry: &Entry, resource: &Value, known: &'k HashMap<String, Vec<Found>>) -> Option<&'k Found> {
     let own_system = &resource["identifier"][0]["system"];
     let by_identifier = entry.known_by.iter().flat_map(|value| known.get(value).into_iter().flatten());
     let mut fitting: Vec<&Found> =
         by_identifier.filter(|found| fits(entry.ty, resource, &found.resource)).collect();
-    if fitting.is_empty() && entry.ty == "Organization" {
+    if fitting.is_empty() && NAMED.contains(&entry.ty) {
         let name = resource["name"].as_str().unwrap_or_default().to_lowercase();
-        fitting.extend(known.get(&format!("name:{name}")).into_iter().flatten());
+        // Who has another number of the same kind is somebody else of that name.
+        let is_other = |found: &&Found| {
+            find::items(&found.resource, "identifier").any(|one| one["system"] == *own_system)
+        };
+        let named = known.get(&format!("name:{name}")).into_iter().flatten();
+        fitting.extend(named.filter(|found| own_system.is_null() || !is_other(found)));
+    }
+    if fitting.is_empty() && entry.ty == "Coverage" {
+        let of_person = known.get(&format!("of:{}", beneficiary(resource))).into_iter().flatten();
+        fitting.extend(of_person.filter(|found| is_same_cover(resource, &found.resource)));
     }
     // Of several the one that has our very identifier, else the first by its id, so that all agree.
     let has_own = |found: &Found| {

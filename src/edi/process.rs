@@ -7,6 +7,7 @@
 use super::acknowledge::{self, Sides};
 use super::answer;
 use super::claims;
+use super::denial;
 use super::file::{self, Content, File, Interchange, Set, refuse};
 use super::find::Found;
 use super::held;
@@ -16,12 +17,13 @@ use super::late;
 use super::record::Record;
 use super::remittance::{self, Posting};
 use super::request::{Mode, Request};
+use super::reversals;
 use super::status;
 use crate::operation::Invocation;
 use crate::rest::{Answer, Attempting, Context, heavy};
 use remit_fhir::{Issue, IssueType, Kind, Result};
 use remit_store::system_clock;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// `$process-x12`
 pub(super) async fn any(call: Invocation<'_>) -> Result<Answer> {
@@ -33,6 +35,11 @@ pub(super) async fn any(call: Invocation<'_>) -> Result<Answer> {
 pub(super) async fn remittance(call: Invocation<'_>) -> Result<Answer> {
     let request = Request::read(&call, "remittance")?;
     run(&call.cx, &Request { expect: Some("835".to_owned()), ..request }).await
+}
+
+/// Takes a file into the record as `$process-x12` does.
+pub(super) async fn take_in(cx: &Context<'_>, bytes: Vec<u8>) -> Result<Answer> {
+    run(cx, &Request { bytes, mode: Mode::Strict, is_dry_run: false, expect: None }).await
 }
 
 async fn run(cx: &Context<'_>, request: &Request) -> Result<Answer> {
@@ -86,49 +93,49 @@ fn must_be_held(set: &Set, mode: Mode) -> bool {
     set.unbalanced.iter().any(|finding| !is_waived(finding.code))
 }
 
-/// Everything that the file leads to.
+/// Everything that the file leads to. Claims come first wherever they stand in it, so that what answers
+/// them finds them.
 async fn plan(cx: &Context<'_>, file: &File<'_>, notes: &[Option<Found>], mode: Mode) -> Result<Record> {
     let now = system_clock();
     let mut record = Record::default();
-    let is_new = |n: usize| notes[n].is_none();
-    let new: Vec<&Interchange<'_>> =
-        file.interchanges.iter().enumerate().filter(|(n, _)| is_new(*n)).map(|(_, one)| one).collect();
-    let payments = Payments::of(cx, &new, mode).await?;
-    let mut seen: Vec<&str> = Vec::new();
-    for (n, one) in file.interchanges.iter().enumerate() {
-        if let Some(note) = &notes[n] {
-            record.outcome.extend(interchange::outcome(note).map(str::to_owned));
-            continue;
+    let mut new: Vec<(&Interchange<'_>, Vec<String>)> = Vec::new();
+    for (one, note) in file.interchanges.iter().zip(notes) {
+        match note {
+            Some(note) => record.outcome.extend(interchange::outcome(note).map(str::to_owned)),
+            // The same interchange twice in one file is taken in once.
+            None if new.iter().any(|(other, _)| other.digest == one.digest) => {}
+            None => new.push((one, Vec::new())),
         }
-        // The same interchange twice in one file.
-        if seen.contains(&one.digest.as_str()) {
-            continue;
-        }
-        seen.push(&one.digest);
+    }
+    let is_claims = |set: &Set| matches!(set.content, Content::Claims(_));
+    for (one, led_to) in &mut new {
         let before = record.outcome.len();
-        for set in &one.sets {
-            self::set(cx, &mut record, one, set, (&payments, mode, now)).await?;
+        for set in one.sets.iter().filter(|set| is_claims(set)) {
+            self::claims(cx, &mut record, one, set, (mode, now)).await?;
         }
-        record.distinct();
-        let led_to = record.outcome.get(before..).unwrap_or_default().to_vec();
-        interchange::add_note(cx, &mut record, one, &led_to, now)?;
+        led_to.extend_from_slice(record.outcome.get(before..).unwrap_or_default());
+    }
+    late::sent(cx, &mut record).await?;
+    let interchanges: Vec<&Interchange<'_>> = new.iter().map(|(one, _)| *one).collect();
+    let payments = Payments::of(cx, &record, &interchanges, mode).await?;
+    for (one, led_to) in &mut new {
+        let before = record.outcome.len();
+        for set in one.sets.iter().filter(|set| !is_claims(set)) {
+            answer_set(cx, &mut record, one, set, (&payments, mode, now)).await?;
+        }
+        led_to.extend_from_slice(record.outcome.get(before..).unwrap_or_default());
+        let mut seen = HashSet::new();
+        led_to.retain(|reference| seen.insert(reference.clone()));
+        interchange::add_note(cx, &mut record, one, led_to, now)?;
     }
     record.distinct();
     let answered = std::mem::take(&mut record.answered);
     late::claims(cx, &mut record, &answered).await?;
-    revive(cx, &mut record).await?;
+    reversals::settle(cx, &mut record, &answered).await?;
+    record.distinct();
+    denial::work(cx, &mut record, &answered, now).await?;
+    record.revive(cx).await?;
     Ok(record)
-}
-
-/// What was deleted may come again: its id goes on from the version of the deletion.
-async fn revive(cx: &Context<'_>, record: &mut Record) -> Result<()> {
-    let keys: Vec<_> = record.drafts.iter().map(|draft| (draft.ty, draft.id.clone())).collect();
-    for (draft, stored) in record.drafts.iter_mut().zip(cx.store.current(cx.plan, &keys).await?) {
-        if draft.before.is_none() && stored.as_ref().is_some_and(|stored| stored.body.is_none()) {
-            draft.before = stored;
-        }
-    }
-    Ok(())
 }
 
 /// The remittances of the new interchanges, with what the record knows of them.
@@ -139,7 +146,12 @@ struct Payments<'f> {
 }
 
 impl<'f> Payments<'f> {
-    async fn of(cx: &Context<'_>, new: &[&'f Interchange<'_>], mode: Mode) -> Result<Payments<'f>> {
+    async fn of(
+        cx: &Context<'_>,
+        record: &Record,
+        new: &[&'f Interchange<'_>],
+        mode: Mode,
+    ) -> Result<Payments<'f>> {
         let sets = new.iter().flat_map(|one| &one.sets).filter(|set| !must_be_held(set, mode));
         let postings: Vec<Posting<'f>> = sets
             .filter_map(|set| match &set.content {
@@ -148,7 +160,7 @@ impl<'f> Payments<'f> {
             })
             .collect();
         let posted = remittance::posted(cx, &postings).await?;
-        let knowledge = remittance::knowledge(cx, &postings).await?;
+        let knowledge = remittance::knowledge(cx, record, &postings).await?;
         Ok(Payments { postings, knowledge, posted })
     }
 
@@ -163,8 +175,23 @@ impl<'f> Payments<'f> {
     }
 }
 
-/// One set.
-async fn set(
+/// A set of claims.
+async fn claims(
+    cx: &Context<'_>,
+    record: &mut Record,
+    one: &Interchange<'_>,
+    set: &Set,
+    (mode, now): (Mode, i64),
+) -> Result<()> {
+    match &set.content {
+        _ if must_be_held(set, mode) => hold(cx, record, one, set, now).await,
+        Content::Claims(claims) => claims::add(cx, record, set, claims).await,
+        _ => Ok(()),
+    }
+}
+
+/// A set that answers something.
+async fn answer_set(
     cx: &Context<'_>,
     record: &mut Record,
     one: &Interchange<'_>,
@@ -175,9 +202,8 @@ async fn set(
         return hold(cx, record, one, set, now).await;
     }
     match &set.content {
-        Content::Remittance(_) => post(cx, record, set, payments, now),
+        Content::Remittance(_) => post(cx, record, set, (payments, &interchange::file_reference(one)), now),
         Content::Status(report) => status::add(cx, record, set, report, now).await,
-        Content::Claims(claims) => claims::add(cx, record, set, claims).await,
         Content::Acknowledgement(answer) => {
             let sides = Sides { sender: &set.control[1], receiver: &set.control[0], key: key(one, set) };
             acknowledge::group(cx, record, answer, &sides, now).await
@@ -186,6 +212,7 @@ async fn set(
             let sides = Sides { sender: &one.receiver, receiver: &one.sender, key: key(one, set) };
             acknowledge::of_interchange(cx, record, answer, &sides, now).await
         }
+        Content::Claims(_) => Ok(()),
     }
 }
 
@@ -195,7 +222,13 @@ fn key(one: &Interchange<'_>, set: &Set) -> String {
         .join("|")
 }
 
-fn post(cx: &Context<'_>, record: &mut Record, set: &Set, payments: &Payments<'_>, now: i64) -> Result<()> {
+fn post(
+    cx: &Context<'_>,
+    record: &mut Record,
+    set: &Set,
+    (payments, file): (&Payments<'_>, &str),
+    now: i64,
+) -> Result<()> {
     let Some(posting) = payments.posting(set) else { return Ok(()) };
     if let Some(found) = payments.posted.get(&posting.id) {
         record.outcome.extend(remittance::same_payment(posting, found)?);
@@ -211,7 +244,7 @@ fn post(cx: &Context<'_>, record: &mut Record, set: &Set, payments: &Payments<'_
         .coded(IssueType::Duplicate)
         .at("TRN-02"));
     }
-    heavy(|| remittance::add(cx, record, posting, &payments.knowledge, now))
+    heavy(|| remittance::add(cx, record, posting, (&payments.knowledge, file), now))
 }
 
 /// A set that is held while others of its file are posted.
@@ -226,13 +259,13 @@ async fn hold(
         record.outcome.push(task);
         return Ok(());
     }
-    let (mut held, task) = held::drafts(cx, one.bytes, &set.digest, &[set], now)?;
+    let (held, task) = held::drafts(cx, one.bytes, &set.digest, &[set], now)?;
     record.issues.extend(
         set.unbalanced
             .iter()
             .map(|finding| Issue { severity: remit_fhir::Severity::Warning, ..finding.issue() }),
     );
-    record.drafts.append(&mut held.drafts);
+    record.absorb(held);
     record.outcome.push(task);
     Ok(())
 }

@@ -3,12 +3,14 @@
 //!
 //! A payment is known by payer, payee, trace number, day and amount, whatever envelope it comes in.
 
+use super::choice::{self, PAYMENT_URL, Said};
 use super::file::Set;
-use super::find::{self, Found, items};
+use super::find::{self, Found, KnownClaim, items};
 use super::identity;
-use super::late::{AWAITS_CLAIM, Answered};
+use super::late::{AWAITS_CLAIM, Answered, Kind};
 use super::payers::{self, Organizations};
 use super::record::{Record, reference, tag};
+use super::reversals::explanation_id;
 use super::task::{self, Work};
 use crate::rcm::BASE;
 use crate::rest::Context;
@@ -21,6 +23,9 @@ use std::collections::HashMap;
 
 /// The system under which a payment keeps the digest of what it was made from.
 const DIGEST_SYSTEM: &str = "https://remit.example/fhir/rcm/x12-content-sha-256";
+
+/// The extension of a payment with the file that it came in.
+const FILE_URL: &str = "https://remit.example/fhir/rcm/StructureDefinition/rcm-x12-file";
 
 /// A remittance to be posted.
 pub(super) struct Posting<'f> {
@@ -56,14 +61,18 @@ fn party_key(party: &Party) -> String {
 
 /// What the record knows of the claims and parties of all remittances of a file.
 pub(super) struct Knowledge {
-    claims: HashMap<String, Vec<Found>>,
+    claims: HashMap<String, Vec<KnownClaim>>,
     organizations: Organizations,
 }
 
 /// Asks for everything that the remittances name.
-pub(super) async fn knowledge(cx: &Context<'_>, postings: &[Posting<'_>]) -> Result<Knowledge> {
+pub(super) async fn knowledge(
+    cx: &Context<'_>,
+    record: &Record,
+    postings: &[Posting<'_>],
+) -> Result<Knowledge> {
     let numbers = postings.iter().flat_map(|one| one.remittance.claims.iter().map(|claim| claim.id.as_str()));
-    let claims = find::by_identifier(find::by(cx, "Claim", "identifier", numbers).await?);
+    let claims = find::claims(cx, record, numbers.collect()).await?;
     let parties: Vec<&Party> =
         postings.iter().flat_map(|one| [&one.remittance.payer, &one.remittance.payee]).collect();
     let traces: Vec<&str> = postings.iter().filter_map(|one| one.remittance.trace.payer.as_deref()).collect();
@@ -98,16 +107,16 @@ pub(super) fn same_payment(posting: &Posting<'_>, found: &Found) -> Result<Vec<S
     .at("TRN-02"))
 }
 
-/// Adds a remittance to what will be written.
+/// Adds a remittance to what will be written. `file` is the reference of the file that it came in.
 pub(super) fn add(
     cx: &Context<'_>,
     record: &mut Record,
     posting: &Posting<'_>,
-    knowledge: &Knowledge,
+    (knowledge, file): (&Knowledge, &str),
     now: i64,
 ) -> Result<()> {
     let remittance = posting.remittance;
-    let chosen: Vec<Option<&Found>> =
+    let chosen: Vec<Option<&KnownClaim>> =
         remittance.claims.iter().map(|claim| choose(knowledge, remittance, claim)).collect();
     let context = context(knowledge, remittance, &chosen);
     let mut links = Vec::with_capacity(remittance.claims.len());
@@ -117,18 +126,24 @@ pub(super) fn add(
     }
     let mut payment = fhir::payment_reconciliation(&context, remittance, &links);
     payment["identifier"] = json!([{ "system": DIGEST_SYSTEM, "value": posting.set.digest }]);
+    let extensions = payment["extension"].as_array_mut();
+    extensions
+        .into_iter()
+        .for_each(|all| all.push(json!({ "url": FILE_URL, "valueReference": { "reference": file } })));
     if waits {
         tag(&mut payment, AWAITS_CLAIM, true);
     }
     let answered = remittance.claims.iter().zip(&chosen).zip(&links);
+    // A predetermination is no answer that anything follows from.
+    let answered = answered.filter(|((claim, _), _)| claim.status != "25");
     record.answered.extend(answered.filter_map(|((claim, found), (_, response))| {
         let found = (*found)?;
         Some(Answered {
             response: response.clone(),
-            claim: found.resource.clone(),
-            claim_reference: found.reference.clone(),
+            claim: found.1.clone(),
+            claim_reference: found.0.clone(),
             number: claim.payer_claim.clone(),
-            is_reversal: claim.is_reversal(),
+            kind: if claim.is_reversal() { Kind::Reversal } else { Kind::Decision },
         })
     }));
     let reference = record.create(cx, &posting.id, payment)?;
@@ -147,10 +162,9 @@ pub(super) fn add(
 
 /// The references of payer and payee: those of the record, else what the claims say, else the words of
 /// the remittance.
-fn context(knowledge: &Knowledge, remittance: &Remittance, chosen: &[Option<&Found>]) -> fhir::Context {
+fn context(knowledge: &Knowledge, remittance: &Remittance, chosen: &[Option<&KnownClaim>]) -> fhir::Context {
     let same = |name: &str| {
-        let mut all =
-            chosen.iter().flatten().map(|found| &found.resource[name]).filter(|one| one.is_object());
+        let mut all = chosen.iter().flatten().map(|found| &found.1[name]).filter(|one| one.is_object());
         let first = all.next()?;
         all.all(|other| other == first).then(|| first.clone())
     };
@@ -166,38 +180,22 @@ fn context(knowledge: &Knowledge, remittance: &Remittance, chosen: &[Option<&Fou
     }
 }
 
-/// The claim that a decision is about: of several with its number the one of this payer, with this
-/// charge, not void, sent before; of those the newest.
+/// The claim that a decision is about.
 fn choose<'k>(
     knowledge: &'k Knowledge,
     remittance: &Remittance,
     claim: &RemittanceClaim,
-) -> Option<&'k Found> {
+) -> Option<&'k KnownClaim> {
     let insurer = knowledge.organizations.one(&remittance.payer, remittance.trace.payer.as_deref());
     let day = remittance.produced.or(remittance.payment.date).map(|day| day.to_string()).unwrap_or_default();
-    let is_claim = |found: &&Found| {
-        found.resource["use"] == "claim" && matches!(found.resource["status"].as_str(), Some("active"))
+    let service = claim.services().map(|span| span.from.to_string());
+    let said = Said {
+        service: service.as_deref(),
+        insurer: insurer.as_ref().and_then(|one| one["reference"].as_str()),
+        charge: Some(claim.charge.abs()),
+        day: &day,
     };
-    let all = knowledge.claims.get(&claim.id)?.iter().filter(is_claim);
-    all.max_by_key(|found| {
-        let resource = &found.resource;
-        let is_of_payer =
-            insurer.as_ref().is_some_and(|one| one["reference"] == resource["insurer"]["reference"]);
-        let total =
-            resource["total"]["value"].as_number().and_then(|n| n.to_string().parse::<Decimal>().ok());
-        let has_charge = total.is_some_and(|total| total.abs() == claim.charge.abs());
-        let created = resource["created"].as_str().unwrap_or_default();
-        let is_before = day.is_empty() || created.get(..10).is_none_or(|created| created <= day.as_str());
-        (is_of_payer, has_charge, !is_void(resource), is_before, created, found.reference.as_str())
-    })
-}
-
-fn is_void(claim: &Value) -> bool {
-    items(claim, "supportingInfo").any(|info| {
-        let is_frequency =
-            items(&info["category"], "coding").any(|coding| coding["code"] == "claim-frequency");
-        is_frequency && items(&info["code"], "coding").any(|coding| coding["code"] == "8")
-    })
+    choice::choose(knowledge.claims.get(&claim.id)?, &said)
 }
 
 /// One CLP. Gives the references to Claim and ClaimResponse.
@@ -206,11 +204,11 @@ fn add_claim(
     record: &mut Record,
     posting: &Posting<'_>,
     context: &fhir::Context,
-    (n, claim, found): (usize, &RemittanceClaim, Option<&Found>),
+    (n, claim, found): (usize, &RemittanceClaim, Option<&KnownClaim>),
     now: i64,
 ) -> Result<(Option<String>, String)> {
     let known = match found {
-        Some(found) => Known::of(BASE, found.reference.clone(), found.resource.clone()),
+        Some((reference, resource)) => Known::of(BASE, reference.clone(), resource),
         None => Known::of_party(claim.party("QC")),
     };
     let mut response = fhir::claim_response(context, posting.remittance, claim, &known);
@@ -219,12 +217,17 @@ fn add_claim(
     }
     let number = n.to_string();
     let id = |what: &str| identity::id(what, &[&posting.id, &number]);
-    let explained_by = reference("ClaimResponse", &id("response"));
-    let explanation =
-        fhir::explanation_of_benefit(context, posting.remittance, claim, &known, (&explained_by, &response));
+    let payment = json!({ "url": PAYMENT_URL, "valueReference": {
+        "reference": reference("PaymentReconciliation", &posting.id),
+    } });
+    response["extension"].as_array_mut().into_iter().for_each(|all| all.push(payment.clone()));
+    let own = reference("ClaimResponse", &id("response"));
+    let explanation = found.and_then(|(reference, resource)| {
+        fhir::explanation_of_benefit((&own, &response), (reference, resource))
+    });
     let response = record.create(cx, &id("response"), response)?;
     if let Some(explanation) = explanation {
-        record.create(cx, &id("explanation"), explanation)?;
+        record.create(cx, &explanation_id(&own), explanation)?;
     }
     if found.is_none() {
         let text = format!(
@@ -240,6 +243,19 @@ fn add_claim(
         record.create(cx, &id(&format!("{work:?}")), task)?;
     }
     Ok((known.claim, response))
+}
+
+/// Adds the explanation of an answer on a known claim.
+pub(super) fn explain(
+    cx: &Context<'_>,
+    record: &mut Record,
+    response: (&str, &Value),
+    claim: (&str, &Value),
+) -> Result<()> {
+    if let Some(explanation) = fhir::explanation_of_benefit(response, claim) {
+        record.create(cx, &explanation_id(response.0), explanation)?;
+    }
+    Ok(())
 }
 
 /// What else people must look at.

@@ -52,7 +52,7 @@ impl Request {
 }
 
 /// 400 for parameters that are not known.
-pub(super) fn only(call: &Invocation<'_>, known: &[&str]) -> Result<()> {
+pub(crate) fn only(call: &Invocation<'_>, known: &[&str]) -> Result<()> {
     match call.parameters.names().iter().find(|name| !known.contains(&name.as_str()) && *name != "_format") {
         None => Ok(()),
         Some(_) => Err(Error::invalid(format!("Unknown parameter; known are {}.", known.join(", ")))

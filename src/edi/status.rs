@@ -1,10 +1,11 @@
 //! Claim acknowledgements (277CA) into the record: a ClaimResponse for each claim that was taken in or
 //! rejected.
 
+use super::choice::{self, Said};
 use super::file::Set;
-use super::find::{self, Found};
+use super::find::{self, KnownClaim};
 use super::identity;
-use super::late::{self, AWAITS_CLAIM};
+use super::late::{self, AWAITS_CLAIM, Answered, Kind};
 use super::payers::{self, Organizations};
 use super::record::{Record, reference, tag};
 use super::task::{self, Work};
@@ -24,7 +25,7 @@ pub(super) async fn add(
     now: i64,
 ) -> Result<()> {
     let numbers = report.claims().map(|(_, claim)| claim.id.as_str());
-    let claims = find::by_identifier(find::by(cx, "Claim", "identifier", numbers).await?);
+    let claims = find::claims(cx, record, numbers.collect()).await?;
     let organizations = Organizations::find(cx, &[&report.source], &[]).await?;
     let source = organizations.one(&report.source, None);
     let ids: Vec<String> = (0..report.claims().count()).map(|n| id(set, report, n)).collect();
@@ -51,32 +52,26 @@ fn id(set: &Set, report: &StatusReport, n: usize) -> String {
 }
 
 /// The claim of this number sent last before the report, with the charge that the report tells.
-fn choose<'f>(found: &'f [Found], report: &StatusReport, claim: &ClaimStatus) -> Option<&'f Found> {
+fn choose<'f>(found: &'f [KnownClaim], report: &StatusReport, claim: &ClaimStatus) -> Option<&'f KnownClaim> {
     let day = report.date.map(|day| day.to_string()).unwrap_or_default();
     let charge = claim.statuses.iter().find_map(|status| status.amount);
-    found.iter().filter(|one| one.resource["use"] == "claim").max_by_key(|one| {
-        let created = one.resource["created"].as_str().unwrap_or_default();
-        let total: Option<remit_x12::Decimal> =
-            one.resource["total"]["value"].as_number().and_then(|n| n.to_string().parse().ok());
-        let is_before = day.is_empty() || created.get(..10).is_none_or(|created| created <= day.as_str());
-        (charge.is_some() && charge == total, is_before, created, one.reference.as_str())
-    })
+    choice::choose(found, &Said { charge, day: &day, ..Said::default() })
 }
 
 fn add_claim(
     cx: &Context<'_>,
     record: &mut Record,
     report: &StatusReport,
-    (id, patient, claim, found): (&str, &PatientStatus, &ClaimStatus, Option<&Found>),
+    (id, patient, claim, found): (&str, &PatientStatus, &ClaimStatus, Option<&KnownClaim>),
     source: Option<&Value>,
     now: i64,
 ) -> Result<()> {
     let known = match found {
-        Some(found) => Known::of(BASE, found.reference.clone(), found.resource.clone()),
+        Some((reference, resource)) => Known::of(BASE, reference.clone(), resource),
         None => Known { kind: "professional".to_owned(), ..Known::of_party(Some(&patient.patient)) },
     };
-    let insurer = found.map(|found| found.resource["insurer"].clone()).filter(Value::is_object);
-    let requestor = found.map(|found| found.resource["provider"].clone()).filter(Value::is_object);
+    let insurer = found.map(|found| found.1["insurer"].clone()).filter(Value::is_object);
+    let requestor = found.map(|found| found.1["provider"].clone()).filter(Value::is_object);
     let context = fhir::Context {
         base: BASE.to_owned(),
         currency: "USD".to_owned(),
@@ -93,9 +88,18 @@ fn add_claim(
         tag(&mut response, AWAITS_CLAIM, true);
     }
     if let Some(found) = found.filter(|_| claim.acceptance() == Acceptance::Rejected) {
-        record.rejected.push(found.reference.clone());
+        record.rejected.push(found.0.clone());
     }
     let response = record.create(cx, id, response)?;
+    if let (Some((reference, resource)), Some(number)) = (found, claim.reference("1K")) {
+        record.answered.push(Answered {
+            response: response.clone(),
+            claim: resource.clone(),
+            claim_reference: reference.clone(),
+            number: Some(number.to_owned()),
+            kind: Kind::Acknowledgement,
+        });
+    }
     if found.is_none() {
         let text = format!("No claim with the control number {} is in the record.", claim.id);
         record.issues.push(Issue::warning(IssueType::NotFound, text.clone()).at("TRN-02"));

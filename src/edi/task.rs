@@ -20,6 +20,8 @@ pub(super) enum Work {
     Held,
     /// The other side refused what was sent.
     Refused,
+    /// A payer denied something.
+    Denial,
 }
 
 impl Work {
@@ -31,6 +33,7 @@ impl Work {
             Work::Difference => "payment-difference",
             Work::Held => "held-file",
             Work::Refused => "refused-file",
+            Work::Denial => "denial-work",
         }
     }
 }
@@ -54,7 +57,7 @@ pub(super) fn work(work: Work, description: &str, focus: Option<&str>, now: i64)
 }
 
 /// Adds an input or output to a task.
-pub(super) fn add(task: &mut Value, list: &str, text: &str, value: (&str, Value)) {
+pub(crate) fn add(task: &mut Value, list: &str, text: &str, value: (&str, Value)) {
     let mut entry = json!({ "type": { "text": text } });
     entry[value.0] = value.1;
     match task[list].as_array_mut() {

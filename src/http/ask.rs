@@ -73,6 +73,8 @@ pub(super) fn accept(headers: &HeaderMap) -> Result<Option<String>> {
 pub(super) struct Prefer {
     pub(super) result: Option<Preference>,
     pub(super) handling: Option<Handling>,
+    /// `respond-async`: the answer may come later. Only operations do; it is said where they did.
+    pub(super) is_async: bool,
 }
 
 impl Prefer {
@@ -90,6 +92,7 @@ impl Prefer {
                     _ => None,
                 };
             }
+            self.is_async |= name.trim().eq_ignore_ascii_case("respond-async");
             if name.trim().eq_ignore_ascii_case("handling") && self.handling.is_none() {
                 self.handling = match value {
                     "strict" => Some(Handling::Strict),

@@ -152,7 +152,7 @@ async fn answer(
 }
 
 /// Gives work up at the time limit. A write may still be carried out by then, and the answer says so.
-async fn in_time<T>(app: &App, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn in_time<T>(app: &App, work: impl Future<Output = Result<T>>) -> Result<T> {
     match tokio::time::timeout(app.settings.request_timeout, work).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(
@@ -186,7 +186,7 @@ fn not_allowed(method: &Method, route: &Route<'_>) -> Error {
 }
 
 /// The address of the endpoint, as the client sees it.
-fn base(app: &App, parts: &Parts, tenant: &Tenant) -> Result<String> {
+pub(super) fn base(app: &App, parts: &Parts, tenant: &Tenant) -> Result<String> {
     if let Some(url) = &app.settings.public_url {
         return Ok([url.trim_end_matches('/'), &tenant.path].concat());
     }
@@ -225,6 +225,7 @@ impl Call<'_> {
             &held,
             self.handling,
             ask::accept(self.headers)?,
+            ask.prefer.is_async && !ask.is_head,
         );
         let answer = answer.await?;
         if self.is_native
@@ -295,8 +296,9 @@ impl Call<'_> {
             }
             let (method, held) = (operation::Method::Post, Held::default());
             let accept = ask::accept(self.headers)?;
-            let work =
-                perform(self.app, &self.cx, method, &self.route, &pairs, None, &held, self.handling, accept);
+            let is_async = ask.prefer.is_async;
+            let (app, cx, route, handling) = (self.app, &self.cx, &self.route, self.handling);
+            let work = perform(app, cx, method, route, &pairs, None, &held, handling, accept, is_async);
             let answer = in_time(self.app, work).await?;
             return Ok(respond::answer(self.app, &ask, &self.cx, answer).await);
         }
@@ -316,6 +318,7 @@ impl Call<'_> {
                 &held,
                 self.handling,
                 ask::accept(self.headers)?,
+                ask.prefer.is_async,
             );
             let answer = in_time(self.app, work).await?;
             return Ok(respond::answer(self.app, ask, &self.cx, answer).await);
@@ -415,9 +418,7 @@ impl Call<'_> {
                 rest::Method::Post => operation::Method::Post,
                 _ => operation::Method::Get,
             };
-            let answer =
-                perform(self.app, &self.cx, method, &route, &pairs, request.body, &held, self.handling, None)
-                    .await?;
+            let answer = self.perform_entry(method, &route, &pairs, request.body, &held).await?;
             match answer.content_type {
                 None => Ok(answer),
                 Some(_) => Err(Error::new(
@@ -427,6 +428,17 @@ impl Call<'_> {
                 .coded(remit_fhir::IssueType::NotSupported)),
             }
         })
+    }
+
+    async fn perform_entry(
+        &self,
+        method: operation::Method,
+        route: &Route<'_>,
+        pairs: &[Pair],
+        body: Option<Document>,
+        held: &Held<'_>,
+    ) -> Result<Answer> {
+        perform(self.app, &self.cx, method, route, pairs, body, held, self.handling, None, false).await
     }
 
     /// The criteria of a conditional interaction: the query without what says how to answer.
@@ -449,7 +461,7 @@ impl Call<'_> {
     clippy::too_many_arguments,
     reason = "these are the parts of a request, and HTTP and batches bring them apart"
 )]
-async fn perform(
+pub(super) async fn perform(
     app: &App,
     cx: &Context<'_>,
     method: operation::Method,
@@ -459,6 +471,7 @@ async fn perform(
     held: &Held<'_>,
     handling: Handling,
     accept: Option<String>,
+    is_async: bool,
 ) -> Result<Answer> {
     let (name, target) = match route {
         Route::SystemOperation(name) => (name, Target::System),
@@ -475,7 +488,11 @@ async fn perform(
     let is_read = |name: &str| !rest::is_general(name) || (has_formats && name == "_format");
     let pairs = pairs.iter().filter(|(name, _)| is_read(name)).cloned().collect();
     let parameters = Parameters::new(pairs, body).accepting(accept.filter(|_| has_formats));
-    run(Invocation { cx: *cx, target, parameters }).await
+    let call = Invocation { cx: *cx, target, parameters };
+    match is_async && app.operations.may_wait(code) {
+        true => operation::in_background(run, call).await,
+        false => run(call).await,
+    }
 }
 
 /// Whether a path names an operation that chooses the format of its answer itself.
@@ -492,7 +509,7 @@ fn has_formats(app: &App, route: &Route<'_>) -> bool {
 }
 
 /// The resource in a body, in JSON whatever it came in.
-async fn document(app: &App, content: Content, bytes: Bytes) -> Result<Document> {
+pub(super) async fn document(app: &App, content: Content, bytes: Bytes) -> Result<Document> {
     match content {
         Content::Resource(_) if bytes.is_empty() => {
             Err(Error::invalid("The request has no body; it must be a resource."))

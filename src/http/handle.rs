@@ -5,6 +5,7 @@
 
 use super::App;
 use super::ask::Ask;
+use super::compatibility;
 use super::connection::Traffic;
 use super::cors;
 use super::fhir::{Endpoint, respond_to};
@@ -55,6 +56,11 @@ impl Note {
         self.type_name = route.ty().map_or("", |ty| app.defs.name(ty));
         self.route = route.template();
         self.interaction = interaction(route, method);
+    }
+
+    /// Notes a compatibility route by its path in the table.
+    pub(super) fn facade(&mut self, path: &'static str) {
+        (self.route, self.interaction) = (path, "facade");
     }
 
     /// Notes the size of the body.
@@ -137,6 +143,9 @@ async fn route(app: &Arc<App>, request: Request<Incoming>, note: &mut Note) -> R
     let (parts, body) = request.into_parts();
     if let Some(endpoint) = Endpoint::of(parts.uri.path()) {
         return respond_to(app, endpoint, &parts, body, note).await;
+    }
+    if let Some(place) = compatibility::Place::of(parts.uri.path()) {
+        return compatibility::respond_to(app, place, &parts, body, note).await;
     }
     note.interaction = "other";
     let request = Request::from_parts(parts, Body::new(body));

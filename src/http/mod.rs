@@ -8,6 +8,7 @@ mod ask;
 mod binary;
 mod body;
 mod capability;
+mod compatibility;
 mod connection;
 mod cors;
 mod fhir;

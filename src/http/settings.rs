@@ -41,6 +41,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Smaller answers are never compressed: they fit into one packet.
     pub min_gzip_bytes: usize,
+    /// Whether `/api` answers under the names that dashboards before FHIR used.
+    pub compatibility: bool,
 }
 
 impl Default for Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(120),
             drain_timeout: Duration::from_secs(30),
             min_gzip_bytes: 1400,
+            compatibility: true,
         }
     }
 }

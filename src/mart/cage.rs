@@ -56,6 +56,28 @@ fn too_costly(reason: impl Into<String>) -> Error {
     Error::unprocessable(reason).coded(IssueType::TooCostly)
 }
 
+/// What a statement names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Names {
+    /// Tables, its own table expressions left out.
+    pub tables: BTreeSet<String>,
+    /// Parameters, without the colon.
+    pub parameters: BTreeSet<String>,
+}
+
+/// Checks the text of a statement as it is checked before it runs, and tells what it names.
+///
+/// # Errors
+/// When it would be refused whatever the tables are.
+pub fn names(sql: &str) -> Result<Names> {
+    let work = || check(sql).map(|Caged { tables, parameters, .. }| Names { tables, parameters });
+    let stack = std::thread::Builder::new().stack_size(crate::engine::STACK_BYTES);
+    std::thread::scope(|scope| {
+        let thread = stack.spawn_scoped(scope, work).map_err(Error::internal)?;
+        thread.join().map_err(|_| Error::internal("the check of a statement ended early"))?
+    })
+}
+
 /// Parses a statement and checks it. Walking a long chain recurses before it is refused, so this is
 /// called where the stack is large.
 pub(crate) fn check(sql: &str) -> Result<Caged> {

@@ -354,7 +354,7 @@ impl Planner {
             let key = KeptKey { tenant: self.query.tenant, known_at: self.query.known_at, layer: tree.print };
             let revision: Vec<usize> =
                 tree.views.iter().map(|view| tables.get(view).map_or(0, |(_, revision)| *revision)).collect();
-            let cell = self.kept.cell(key, &revision);
+            let cell = self.kept.cell(key.clone(), &revision);
             let make = || async {
                 let limits = self.query.limits;
                 let (state, plan) = self.plan(tree, tables, environment).await?;
@@ -372,7 +372,7 @@ impl Planner {
             let was_there = cell.initialized();
             let rows = cell.get_or_try_init(make).await?.clone();
             if !was_there {
-                self.kept.settle();
+                self.kept.settle(&key);
             }
             Ok(rows)
         })

@@ -10,8 +10,9 @@ use tokio::sync::OnceCell;
 
 use crate::visible::Visible;
 
-/// Bytes that kept rows may take; what was not used for longest goes first.
-const KEPT_BYTES: usize = 512 << 20;
+/// Bytes that kept rows may take; what was not used for longest goes first. A dashboard reads a dozen
+/// layers, and what one question makes the next must still find.
+const KEPT_BYTES: usize = 1 << 30;
 
 /// What rows are kept for: the tenant, the time of knowing, and the layer with everything below it and
 /// the values of its parameters.
@@ -58,9 +59,15 @@ impl Kept {
         entry.cell.clone()
     }
 
-    /// Gives up what is too much. Called when rows were made.
-    pub(crate) fn settle(&self) {
+    /// Gives up what is too much. Called when rows were made: what they were made of was looked at after
+    /// they were asked for, and is needed less from now on than they are.
+    pub(crate) fn settle(&self, made: &KeptKey) {
         let mut entries = self.entries.lock();
+        entries.clock += 1;
+        let now = entries.clock;
+        if let Some(entry) = entries.by_key.get_mut(made) {
+            entry.used = now;
+        }
         let mut held: Vec<(u64, KeptKey, usize)> = entries
             .by_key
             .iter()

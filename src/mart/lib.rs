@@ -37,6 +37,7 @@ mod tests;
 mod visible;
 
 pub use arrow::array::RecordBatch as Batch;
+pub use cage::{Names, names};
 pub use cell::{Cell, cells};
 pub use mart::{Change, Config, Holding, Mart, Position};
 pub use parquet::ParquetWriter;

@@ -12,7 +12,7 @@ mod tree;
 
 use super::{Invocation, Operation};
 use crate::rest::{Answer, Context, heavy};
-use host::{Loaded, Lookup, Needs};
+pub(crate) use host::{Loaded, Lookup, Needs};
 use input::Input;
 use output::{Shown, Trace};
 use remit_fhir::{Error, IssueType, Kind, Result};
@@ -26,7 +26,7 @@ const DEFINITION: &str = "https://remit.example/fhir/OperationDefinition/fhirpat
 
 /// How often an expression runs: each time what it needs lies a reference further, and nobody follows
 /// more in one expression.
-const MAX_ROUNDS: usize = 10;
+pub(crate) const MAX_ROUNDS: usize = 10;
 
 /// The steps of all runs on all contexts of one request together: a tenth of a second.
 const MAX_STEPS: u64 = Limits::DEFAULT.steps;

@@ -4,6 +4,7 @@
 //! Where an operation may be called, whether GET may call it, and its line in the capability
 //! statement follow from its definition, which is data.
 
+mod background;
 mod everything;
 mod fhirpath;
 mod graphql;
@@ -11,8 +12,10 @@ mod lastn;
 mod meta;
 mod parameters;
 
+pub use background::start as in_background;
 pub use everything::operations as everything;
 pub use fhirpath::operation as fhirpath;
+pub(crate) use fhirpath::{Loaded, Lookup, MAX_ROUNDS, Needs};
 pub use graphql::operation as graphql;
 pub use lastn::operation as lastn;
 pub use meta::operations as meta;
@@ -120,6 +123,15 @@ impl Operations {
     /// Whether the operation of this name (without `$`) chooses the format of its answer itself.
     pub fn have_formats(&self, name: &str) -> bool {
         self.with_formats.contains(&name)
+    }
+
+    /// Whether a call of this name (without `$`) may be answered in the background: it changes nothing,
+    /// and its answer is a resource.
+    pub fn may_wait(&self, name: &str) -> bool {
+        let changes = |(definition, _): &(&remit_spec::Operation, _)| {
+            definition.code == name && definition.affects_state
+        };
+        !self.have_formats(name) && !self.all.iter().any(changes)
     }
 
     /// The definitions of all of them.

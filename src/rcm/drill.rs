@@ -7,6 +7,7 @@ use super::{BASE, SELF_PAY};
 use remit_fhir::{Error, Issue, IssueType, Kind, Result};
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
 
 /// Entries of a page when none is asked for.
 const DEFAULT_COUNT: usize = 50;
@@ -41,7 +42,7 @@ impl<'m> Drill<'m> {
         measure: &'m Measure,
         pairs: &[(String, String)],
     ) -> Result<(Drill<'m>, Vec<(String, String)>)> {
-        const OWN: &[&str] = &["population", "group", "stratum", "_count", "_after"];
+        const OWN: &[&str] = &["population", "group", "stratum", "report", "_count", "_after"];
         let (own, rest): (Vec<_>, Vec<_>) =
             pairs.iter().cloned().partition(|(name, _)| OWN.contains(&name.as_str()));
         let mut own = Inputs::of(own);
@@ -94,22 +95,33 @@ impl<'m> Drill<'m> {
     /// The Library whose SQL gives the number.
     ///
     /// # Errors
-    /// When there is none: a defect, not a fault of the caller.
-    pub fn library(&self) -> Result<&'static Library> {
-        let gives = |library: &&&'static Library| {
-            self.group.columns().all(|column| library.sql.contains(&format!(" AS {column}")))
+    /// When there is none, or it cannot tell episodes apart.
+    pub fn library(&self) -> Result<&'m Arc<Library>> {
+        let gives = |library: &&Arc<Library>| self.group.columns().all(|column| library.gives(column));
+        let found = match self.measure.libraries.as_slice() {
+            [only] => Some(only),
+            several => several.iter().find(gives),
         };
-        let found = self.measure.libraries.iter().find(gives);
-        found.copied().ok_or_else(|| Error::internal(format!("no SQL gives {}", self.group.name())))
+        let found = found.ok_or_else(|| {
+            self.measure.fault(format!("No SQL names the columns of {}.", self.group.name()))
+        })?;
+        match found.parameters.iter().any(|name| name == "by_episode") {
+            true => Ok(found),
+            false => Err(self.measure.fault(
+                "The SQL has no parameter by_episode, so its rows cannot be told apart by episode."
+                    .to_owned(),
+            )),
+        }
     }
 
     /// The statement over the table `figures`, with its own parameters: a page, or how many there are.
     pub fn sql(
         &self,
-        measure: &Measure,
+        library: &Library,
         request: &MeasureRequest,
         page: Option<usize>,
     ) -> (String, Vec<(String, Parameter)>) {
+        let measure = self.measure;
         let mut parameters = Vec::new();
         let count = &self.population.count_column;
         let mut adds = format!("f.{count} <> 0");
@@ -129,11 +141,15 @@ impl<'m> Drill<'m> {
                 continue;
             }
             let mut names = Vec::new();
-            for (n, value) in values.iter().enumerate() {
+            // The rows may hold the id of a reference alone.
+            let ids = values.iter().filter_map(|value| {
+                value.strip_prefix(stratifier.target.as_deref()?)?.strip_prefix('/').map(str::to_owned)
+            });
+            for (n, value) in values.iter().cloned().chain(ids).enumerate() {
                 names.push(format!(":key_{place}_{n}"));
-                parameters.push((format!("key_{place}_{n}"), Parameter::Text(value.clone())));
+                parameters.push((format!("key_{place}_{n}"), Parameter::Text(value)));
             }
-            let key = key_sql(code, &stratifier.column);
+            let key = key_sql(library, code, &stratifier.column);
             conditions.push(format!("{key} IN ({})", names.join(", ")));
         }
         let conditions = conditions.join(" AND ");
@@ -156,12 +172,15 @@ impl<'m> Drill<'m> {
 }
 
 /// The key of a stratum as the report writes it.
-fn key_sql(code: &str, column: &str) -> String {
-    match code {
-        "payer" => format!("COALESCE(f.{column}, f.payer_display, '{SELF_PAY}')"),
-        "facility" | "provider" => format!("COALESCE(f.{column}, f.{code}_display, 'unknown')"),
-        _ => format!("COALESCE(f.{column}, 'unknown')"),
-    }
+fn key_sql(library: &Library, code: &str, column: &str) -> String {
+    let none = if code == "payer" { SELF_PAY } else { "unknown" };
+    let shown = match code {
+        "payer" | "facility" | "provider" if library.mentions(&format!("{code}_display")) => {
+            format!(" f.{code}_display,")
+        }
+        _ => String::new(),
+    };
+    format!("COALESCE(CAST(f.{column} AS VARCHAR),{shown} '{none}')")
 }
 
 /// The days of a bucket by its label, which was checked.

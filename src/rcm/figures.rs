@@ -16,6 +16,8 @@ pub(super) struct Side {
 pub(super) struct Figures {
     pub(super) numerator: Side,
     pub(super) denominator: Side,
+    /// What both are taken from, where it is told.
+    pub(super) initial: Side,
     /// How often each value was observed.
     pub(super) values: BTreeMap<i64, i64>,
 }
@@ -23,7 +25,8 @@ pub(super) struct Figures {
 impl Figures {
     /// Adds a row; `None` when a figure is over what a decimal of 28 digits holds.
     pub(super) fn add(&mut self, row: &Figures) -> Option<()> {
-        for (sum, part) in [(&mut self.numerator, row.numerator), (&mut self.denominator, row.denominator)] {
+        let sums = [&mut self.numerator, &mut self.denominator, &mut self.initial];
+        for (sum, part) in sums.into_iter().zip([row.numerator, row.denominator, row.initial]) {
             sum.count = sum.count.checked_add(part.count)?;
             sum.amount = sum.amount.checked_add(part.amount)?;
         }
@@ -52,6 +55,13 @@ pub(super) fn score(score: Score, figures: &Figures, window_days: i64) -> Option
         }
         Score::Median => percentile(figures, Decimal::new(5, 1)),
         Score::P90 => percentile(figures, Decimal::new(9, 1)),
+        Score::Maximum => {
+            figures.values.iter().rev().find(|(_, times)| **times > 0).map(|(value, _)| Decimal::from(*value))
+        }
+        Score::AmountPerCount => top.amount.checked_div(Decimal::from(bottom.count)),
+        Score::Percent => Decimal::from(top.count)
+            .checked_mul(Decimal::ONE_HUNDRED)?
+            .checked_div(Decimal::from(bottom.count)),
     }
 }
 
@@ -95,7 +105,7 @@ mod tests {
 
     #[test]
     fn means_medians_and_percentiles_are_those_of_sql() {
-        let cases: [(&[i64], Score, Option<&str>); 9] = [
+        let cases: [(&[i64], Score, Option<&str>); 11] = [
             (&[14, 53, 15, 17, 37, 17], Score::Mean, Some("25.5")),
             (&[14, 53, 15, 17, 37, 17], Score::Median, Some("17")),
             (&[14, 53, 15, 17, 37, 17], Score::P90, Some("45")),
@@ -105,6 +115,8 @@ mod tests {
             (&[-3, 4], Score::Mean, Some("0.5")),
             (&[], Score::Mean, None),
             (&[], Score::Median, None),
+            (&[3, 26, -4], Score::Maximum, Some("26")),
+            (&[], Score::Maximum, None),
         ];
         for (values, kind, expected) in cases {
             let found = score(kind, &of(values), 90).map(|found| found.normalize().to_string());

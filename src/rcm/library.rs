@@ -1,10 +1,9 @@
 //! A shipped Library as it is run: its SQL, the tables below it, and its parameters.
 
 use super::artefacts::artefacts_of;
-use remit_fhir::base64;
+use remit_fhir::{Error, Result, base64};
 use serde_json::Value as Json;
-use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// A table that the SQL of a [`Library`] reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,38 +29,62 @@ pub struct Library {
     pub tables: Vec<(String, Table)>,
 }
 
-static SHIPPED: LazyLock<Vec<Library>> = LazyLock::new(|| {
+static SHIPPED: LazyLock<Vec<Arc<Library>>> = LazyLock::new(|| {
     artefacts_of("Library")
         .map(|artefact| {
             let json =
                 serde_json::from_str(artefact.json).expect("a shipped Library is JSON; a test reads each");
-            Library::read(&json).expect("a shipped Library is whole; a test reads each")
+            Arc::new(Library::read(&json).expect("a shipped Library is whole; a test reads each"))
         })
         .collect()
 });
 
 impl Library {
     /// Every Library that comes with the program.
-    pub fn all() -> &'static [Library] {
+    pub fn all() -> &'static [Arc<Library>] {
         &SHIPPED
     }
 
     /// The shipped Library of a canonical URL, with or without `|version`.
-    pub fn find(canonical: &str) -> Option<&'static Library> {
+    pub fn find(canonical: &str) -> Option<&'static Arc<Library>> {
         Library::all().iter().find(|library| same_canonical(canonical, &library.url, &library.version))
     }
 
-    /// Reads a Library; the error says what is missing.
-    pub fn read(json: &Json) -> Result<Library, Cow<'static, str>> {
-        let url = json["url"].as_str().ok_or("Library.url is missing.")?.to_owned();
-        let tables: Option<Vec<(String, Table)>> = items(&json["relatedArtifact"]).map(read_table).collect();
+    /// Reads a Library.
+    ///
+    /// # Errors
+    /// 422 with the place of what is missing.
+    pub fn read(json: &Json) -> Result<Library> {
+        let refuse = |at: &str, text: String| Error::unprocessable(text).at(format!("Library.{at}"));
+        let url = json["url"].as_str();
+        let url = url.ok_or_else(|| refuse("url", "The Library has no URL.".to_owned()))?.to_owned();
+        let below = items(&json["relatedArtifact"]).filter(|artifact| artifact["type"] == "depends-on");
+        let tables: Option<Vec<(String, Table)>> = below.map(read_table).collect();
+        let no_sql = || refuse("content", format!("The Library {url} holds no SQL in content.data."));
+        let no_label =
+            || refuse("relatedArtifact", format!("A dependency of {url} has no label or no resource."));
         Ok(Library {
             version: text(json, "version").to_owned(),
-            sql: read_sql(json).ok_or_else(|| format!("The Library {url} holds no SQL in content.data."))?,
+            sql: read_sql(json).ok_or_else(no_sql)?,
             parameters: names(&json["parameter"], "name"),
-            tables: tables.ok_or_else(|| format!("A dependency of {url} has no label or no resource."))?,
+            tables: tables.ok_or_else(no_label)?,
             url,
         })
+    }
+
+    /// Whether its SQL names a column so.
+    pub(super) fn gives(&self, column: &str) -> bool {
+        self.words().windows(2).any(|pair| pair[0].eq_ignore_ascii_case("as") && pair[1] == column)
+    }
+
+    /// Whether this name stands anywhere in its SQL.
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        self.words().contains(&name)
+    }
+
+    fn words(&self) -> Vec<&str> {
+        let words = self.sql.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        words.filter(|word| !word.is_empty()).collect()
     }
 }
 

@@ -6,14 +6,16 @@
 
 use super::figures::{Figures, Side};
 use super::measure::{Group, Measure, Population, Score, Stratifier};
+use super::report_type::ReportType;
 use super::request::MeasureRequest;
 use super::rows::{Columns, Key, Rows};
-use super::{BASE, figures};
+use super::{BASE, figures, subjects};
 use remit_fhir::Error;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
+const UCUM: &str = "http://unitsofmeasure.org";
 /// Decimals of an amount: the minor unit of the currencies that bills are written in.
 const MONEY_SCALE: u32 = 2;
 /// Decimals of a score that is an amount.
@@ -50,14 +52,23 @@ impl Measure {
             "resourceType": "MeasureReport",
             "status": "complete",
             "type": "summary",
-            "measure": format!("{}|{}", self.url, self.version),
+            "measure": self.canonical(),
             "date": date,
             "period": { "start": request.period.0, "end": request.period.1 },
         });
         if !self.improvement_notation.is_null() {
             report["improvementNotation"] = self.improvement_notation.clone();
         }
-        report["group"] = Json::Array(groups);
+        if let Some(inputs) = request.inputs_extension() {
+            report["extension"] = inputs;
+        }
+        // An empty list is not FHIR.
+        if !groups.is_empty() {
+            report["group"] = Json::Array(groups);
+        }
+        if request.report_type == ReportType::SubjectList {
+            subjects::put(&mut report, self, request, parts)?;
+        }
         Ok(report)
     }
 }
@@ -131,8 +142,17 @@ fn one_group(
         added.ok_or_else(too_large)?;
     }
     let writer = Writer { group, request };
-    let mut json = json!({ "code": group.code });
+    let mut json = json!({});
+    if !group.code.is_null() {
+        json["code"] = group.code.clone();
+    }
     writer.put(&mut json, &total);
+    let is_empty = total.numerator.count == 0 && total.denominator.count == 0;
+    if let Some(sentence) = group.missing_input.as_ref().filter(|_| is_empty) {
+        json["extension"] = json!([{
+            "url": format!("{BASE}/StructureDefinition/rcm-missing-input"), "valueString": sentence,
+        }]);
+    }
     let stratifiers = writer.stratifiers(&strata);
     if !stratifiers.is_empty() {
         json["stratifier"] = Json::Array(stratifiers);
@@ -182,7 +202,11 @@ impl Writer<'_> {
 
     /// Puts populations and score; what is of too few is only said to be masked.
     fn put(&self, target: &mut Json, figures: &Figures) {
-        let side = |code: &str| if code == "numerator" { &figures.numerator } else { &figures.denominator };
+        let side = |code: &str| match code {
+            "numerator" => &figures.numerator,
+            "initial-population" => &figures.initial,
+            _ => &figures.denominator,
+        };
         let counted = self.group.populations.last().map_or(0, |population| side(&population.code).count);
         if counted < self.request.min_cell {
             target["measureScore"] = absent("masked");
@@ -190,7 +214,10 @@ impl Writer<'_> {
         }
         let populations = self.group.populations.iter();
         target["population"] = populations.map(|p| self.population(p, side(&p.code))).collect();
-        target["measureScore"] = match figures::score(self.group.score, figures, self.request.window_days) {
+        let days = self.group.days.unwrap_or(self.request.window_days);
+        let factor = Decimal::from(self.group.factor.unwrap_or(1));
+        let score = figures::score(self.group.score, figures, days).and_then(|s| s.checked_mul(factor));
+        target["measureScore"] = match score {
             Some(score) => self.quantity(score),
             None => absent("not-applicable"),
         };
@@ -199,10 +226,15 @@ impl Writer<'_> {
     fn population(&self, population: &Population, side: &Side) -> Json {
         let mut json = json!({});
         if population.amount_column.is_some() {
-            json["extension"] = json!([{
-                "url": format!("{BASE}/StructureDefinition/rcm-population-quantity"),
-                "valueMoney": { "value": number(side.amount, MONEY_SCALE), "currency": self.request.currency },
-            }]);
+            let value = number(side.amount, MONEY_SCALE);
+            let (kind, quantity) = match &self.group.unit {
+                None => ("valueMoney", json!({ "value": value, "currency": self.request.currency })),
+                Some(unit) => {
+                    ("valueQuantity", json!({ "value": value, "unit": unit, "system": UCUM, "code": unit }))
+                }
+            };
+            let url = format!("{BASE}/StructureDefinition/rcm-population-quantity");
+            json["extension"] = json!([{ "url": url, kind: quantity }]);
         }
         json["code"] = json!({ "coding": [{
             "system": "http://terminology.hl7.org/CodeSystem/measure-population",
@@ -213,15 +245,25 @@ impl Writer<'_> {
     }
 
     fn quantity(&self, score: Decimal) -> Json {
-        const UCUM: &str = "http://unitsofmeasure.org";
         let (unit, system, scale) = match self.group.score {
-            Score::Amount => (self.request.currency.as_str(), "urn:iso:std:iso:4217", AMOUNT_SCALE),
-            Score::Days | Score::Mean | Score::Median | Score::P90 => ("d", UCUM, SCORE_SCALE),
+            Score::Amount | Score::AmountPerCount => {
+                (self.request.currency.as_str(), "urn:iso:std:iso:4217", AMOUNT_SCALE)
+            }
+            Score::Days | Score::Mean | Score::Median | Score::P90 | Score::Maximum => {
+                ("d", UCUM, SCORE_SCALE)
+            }
+            Score::Percent => ("%", UCUM, SCORE_SCALE),
             Score::Count => ("1", UCUM, 0),
             Score::CountRatio | Score::AmountRatio => ("1", UCUM, SCORE_SCALE),
         };
+        let (unit, system) = self.group.unit.as_deref().map_or((unit, system), |own| (own, UCUM));
         json!({ "value": number(score, scale), "unit": unit, "system": system, "code": unit })
     }
+}
+
+/// Whether a group is of too few to be shown.
+pub(super) fn is_masked(group: &Json) -> bool {
+    group.get("population").is_none()
 }
 
 fn absent(reason: &str) -> Json {

@@ -5,6 +5,7 @@
 //! second Parameters resource. All faults are told at once, each at the name of its parameter.
 
 use super::measure::Measure;
+use super::report_type::{ReportType, read_report_type};
 use super::{PATIENT, SELF_PAY};
 use remit_fhir::date::{Moment, Precision, civil_from_days};
 use remit_fhir::{Error, Issue, IssueType, Kind};
@@ -16,15 +17,17 @@ const MAX_INPUTS: usize = 200;
 /// The longest text of one input: a canonical or a reference is far below it.
 const MAX_INPUT_LENGTH: usize = 2_000;
 /// Days of the window that daily charges are taken from, when none is asked for.
-const DEFAULT_WINDOW_DAYS: i64 = 90;
+pub(super) const DEFAULT_WINDOW_DAYS: i64 = 90;
 /// The longest such window: ten years.
 const MAX_WINDOW_DAYS: i64 = 3_660;
+/// Days that a figure can allow: ten years.
+const MAX_WITHIN_DAYS: i64 = 3_660;
 /// Amounts are below this: more than any practice turns over.
 const MAX_AMOUNT: i64 = 1_000_000_000_000_000;
 /// Bounds of buckets that can be asked for.
 const MAX_BUCKETS: usize = 50;
 /// The currency of a report that names none.
-const DEFAULT_CURRENCY: &str = "USD";
+pub(super) const DEFAULT_CURRENCY: &str = "USD";
 const DAY: i64 = 86_400_000_000;
 
 /// A day as `YYYY-MM-DD`.
@@ -68,7 +71,7 @@ impl Basis {
         matches!(self, Basis::Service | Basis::Submission | Basis::ResponsibleParty)
     }
 
-    fn code(self) -> &'static str {
+    pub(super) fn code(self) -> &'static str {
         BASES.iter().find(|(_, basis)| *basis == self).map_or("", |(code, _)| code)
     }
 
@@ -106,12 +109,16 @@ pub struct MeasureRequest {
     pub min_cell: i64,
     /// Days of the window that daily charges are taken from.
     pub window_days: i64,
+    /// Days that the figure allows, in place of those of the measure.
+    pub within_days: Option<i64>,
     /// Upper bounds of the buckets of ages, in place of those of the measure.
     pub buckets: Option<Vec<i64>>,
     /// Amounts that the record does not hold, by the names of their inputs.
     pub amounts: Vec<(String, String)>,
     /// Each episode by itself: for the list behind a figure.
     pub by_episode: bool,
+    /// What the report shows.
+    pub report_type: ReportType,
     /// Stratifiers asked for, in the order of asking.
     pub group_by: Vec<String>,
     /// Restrictions.
@@ -123,6 +130,9 @@ pub(super) struct Inputs {
     pairs: Vec<(String, String)>,
     issues: Vec<Issue>,
 }
+
+/// Inputs that ask for a part of the practice.
+const PARTS: &[&str] = &["groupBy", "payer", "facility", "practitioner"];
 
 /// Names with an underscore that are inputs here, and not those of every FHIR call.
 const OWN_PAGING: &[&str] = &["_count", "_after"];
@@ -144,6 +154,7 @@ const KNOWN: &[&str] = &[
     "ageBasis",
     "minCell",
     "windowDays",
+    "withinDays",
     "buckets",
     "cost",
     "npsr",
@@ -166,13 +177,23 @@ impl MeasureRequest {
     /// # Errors
     /// 400 when it names none, 404 when there is no such measure.
     pub fn measure(pairs: &[(String, String)]) -> Result<&'static Measure, Error> {
-        let mut inputs = Inputs::of(pairs.to_vec());
-        let Some(name) = inputs.one("measure") else {
-            inputs.fault(IssueType::Required, "measure", "Name the measure: its id or its canonical URL.");
-            return Err(inputs.error());
-        };
+        let name = MeasureRequest::measure_name(pairs)?;
         Measure::find(&name)
             .ok_or_else(|| Error::not_found("There is no measure of that id or URL here.").at("measure"))
+    }
+
+    /// The id or canonical that a call at type level gives in `measure`.
+    ///
+    /// # Errors
+    /// 400 when it gives none, or several.
+    pub fn measure_name(pairs: &[(String, String)]) -> Result<String, Error> {
+        let mut inputs = Inputs::of(pairs.to_vec());
+        let name = inputs.one("measure");
+        if name.is_none() {
+            inputs.fault(IssueType::Required, "measure", "Name the measure: its id or its canonical URL.");
+        }
+        inputs.finish()?;
+        Ok(name.unwrap_or_default())
     }
 
     /// Whether a text is a day, or a month or year.
@@ -191,11 +212,11 @@ impl MeasureRequest {
     fn check(measure: &Measure, mut inputs: Inputs) -> Result<MeasureRequest, Error> {
         inputs.refuse_unknown();
         if let Some(name) = inputs.one("measure")
-            && Measure::find(&name).is_none_or(|found| found.id != measure.id)
+            && !measure.is_named(&name)
         {
             inputs.fault(IssueType::Value, "measure", "This names another measure than the URL does.");
         }
-        check_report_type(&mut inputs)?;
+        let report_type = read_report_type(&mut inputs)?;
         let period_start = inputs.day("periodStart", End::First);
         let period_end = inputs.day("periodEnd", End::Last);
         for (name, day) in [("periodStart", &period_start), ("periodEnd", &period_end)] {
@@ -220,9 +241,11 @@ impl MeasureRequest {
             basis: inputs.basis(measure),
             min_cell: inputs.number("minCell", 0..=1_000_000).unwrap_or(0),
             window_days: inputs.number("windowDays", 1..=MAX_WINDOW_DAYS).unwrap_or(DEFAULT_WINDOW_DAYS),
+            within_days: inputs.within_days(measure),
             buckets: inputs.buckets(measure),
             amounts: inputs.amounts(measure),
-            by_episode: false,
+            by_episode: report_type == ReportType::SubjectList,
+            report_type,
             group_by: inputs.group_by(measure),
             filters: inputs.filters(measure),
             period_start: period_start.unwrap_or(Day(String::new())),
@@ -248,21 +271,6 @@ impl MeasureRequest {
         let low = Moment::parse(as_of).map_or(0, |moment| moment.low.div_euclid(DAY));
         let (year, month, day) = civil_from_days(low - self.window_days + 1);
         format!("{year:04}-{month:02}-{day:02}")
-    }
-}
-
-fn check_report_type(inputs: &mut Inputs) -> Result<(), Error> {
-    match inputs.one("reportType").as_deref() {
-        None | Some("population") => Ok(()),
-        Some("subject" | "subject-list") => Err(Error::new(
-            Kind::NotImplemented,
-            "Reports are made for the population; use reportType=population.",
-        )
-        .at("reportType")),
-        Some(_) => {
-            inputs.fault(IssueType::CodeInvalid, "reportType", "The report type is population.");
-            Ok(())
-        }
     }
 }
 
@@ -339,7 +347,7 @@ impl Inputs {
         }
     }
 
-    fn fault(&mut self, code: IssueType, name: &str, sentence: &str) {
+    pub(super) fn fault(&mut self, code: IssueType, name: &str, sentence: &str) {
         self.issues.push(Issue::error(code, sentence).at(name));
     }
 
@@ -422,14 +430,23 @@ impl Inputs {
         let mut amounts = Vec::new();
         for name in ["cost", "npsr"] {
             let is_needed = measure.needed_inputs.iter().any(|needed| needed == name);
+            let may_be = measure.optional_inputs.iter().any(|optional| optional == name);
             match self.one(name) {
                 None if is_needed => {
                     let sentence = "The record does not hold this amount; give it, such as 1200.50.";
                     self.fault(IssueType::Required, name, sentence);
                 }
                 None => {}
-                Some(_) if !is_needed => {
+                Some(_) if !is_needed && !may_be => {
                     self.fault(IssueType::NotSupported, name, "This measure does not need this amount.");
+                }
+                Some(_) if may_be && PARTS.iter().any(|part| self.has(part)) => {
+                    let sentence =
+                        "This amount is of the whole practice: without it the figure can be of a part.";
+                    self.fault(IssueType::BusinessRule, name, sentence);
+                }
+                Some(text) if may_be && text.parse() == Ok(Decimal::ZERO) => {
+                    self.fault(IssueType::Value, name, "Nothing can be divided by this amount.");
                 }
                 Some(text) => match text.parse::<Decimal>() {
                     Ok(amount) if amount >= Decimal::ZERO && amount < Decimal::from(MAX_AMOUNT) => {
@@ -440,6 +457,14 @@ impl Inputs {
             }
         }
         amounts
+    }
+
+    fn within_days(&mut self, measure: &Measure) -> Option<i64> {
+        if self.has("withinDays") && !measure.has_parameter("within_days") {
+            self.fault(IssueType::NotSupported, "withinDays", "This measure allows no days.");
+            return None;
+        }
+        self.number("withinDays", 0..=MAX_WITHIN_DAYS)
     }
 
     fn timezone(&mut self) -> Option<String> {

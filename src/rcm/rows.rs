@@ -48,9 +48,11 @@ impl Ord for Key {
 
 /// Where the columns of one group stand.
 pub(super) struct Columns<'a> {
+    measure: &'a Measure,
     names: &'a [String],
     /// Count and amount of the numerator, then of the denominator.
-    sides: [Option<(usize, Option<usize>)>; 2],
+    /// Then of what both are taken from.
+    sides: [Option<(usize, Option<usize>)>; 3],
     observation: Option<usize>,
 }
 
@@ -63,14 +65,15 @@ impl<'a> Columns<'a> {
     ) -> remit_fhir::Result<&'r Rows> {
         let has_all = |rows: &&Rows| group.columns().all(|name| rows.columns.iter().any(|own| own == name));
         all.iter().find(has_all).ok_or_else(|| {
-            Error::internal(format!("no SQL of {} gives the columns of {}", measure.id, group.name()))
+            let columns: Vec<&str> = group.columns().collect();
+            measure.fault(format!("No SQL gives the columns {} of one group.", columns.join(", ")))
         })
     }
 
-    pub(super) fn of(measure: &Measure, group: &Group, rows: &'a Rows) -> remit_fhir::Result<Columns<'a>> {
+    pub(super) fn of(measure: &'a Measure, group: &Group, rows: &'a Rows) -> remit_fhir::Result<Columns<'a>> {
         let at = |name: &str| {
             let place = rows.columns.iter().position(|column| column == name);
-            place.ok_or_else(|| Error::internal(format!("the SQL of {} gives no column {name}", measure.id)))
+            place.ok_or_else(|| measure.fault(format!("The SQL gives no column {name}.")))
         };
         let side = |population: Option<&Population>| -> remit_fhir::Result<_> {
             let Some(population) = population else { return Ok(None) };
@@ -81,8 +84,13 @@ impl<'a> Columns<'a> {
             at(&stratifier.column)?;
         }
         Ok(Columns {
+            measure,
             names: &rows.columns,
-            sides: [side(group.population("numerator"))?, side(group.population("denominator"))?],
+            sides: [
+                side(group.population("numerator"))?,
+                side(group.population("denominator"))?,
+                side(group.population("initial-population"))?,
+            ],
             observation: group.observation_column.as_deref().map(at).transpose()?,
         })
     }
@@ -99,25 +107,44 @@ impl<'a> Columns<'a> {
     }
 
     pub(super) fn integer(&self, row: &[Value], name: &str) -> Option<i64> {
-        self.cell(row, name).and_then(|cell| count(Some(cell)).ok())
+        self.cell(row, name).and_then(|cell| count(Some(cell)))
     }
 
     pub(super) fn figures(&self, row: &[Value]) -> remit_fhir::Result<Figures> {
+        let whole = |at: usize| count(row.get(at)).ok_or_else(|| self.fault(at, "no whole number"));
         let side = |places: Option<(usize, Option<usize>)>| -> remit_fhir::Result<Side> {
             let Some((at, amount_at)) = places else { return Ok(Side::default()) };
             let amount = match amount_at {
-                Some(at) => amount(row.get(at))?,
+                Some(at) => amount(row.get(at)).ok_or_else(|| self.fault(at, "no exact amount"))?,
                 None => Decimal::ZERO,
             };
-            Ok(Side { count: count(row.get(at))?, amount })
+            Ok(Side { count: whole(at)?, amount })
         };
-        let [numerator, denominator] = self.sides;
-        let (numerator, denominator) = (side(numerator)?, side(denominator)?);
+        let [numerator, denominator, initial] = self.sides;
+        let (numerator, denominator, initial) = (side(numerator)?, side(denominator)?, side(initial)?);
         let values = match self.observation {
-            Some(at) => BTreeMap::from([(count(row.get(at))?, denominator.count)]),
+            Some(at) => BTreeMap::from([(whole(at)?, denominator.count)]),
             None => BTreeMap::new(),
         };
-        Ok(Figures { numerator, denominator, values })
+        Ok(Figures { numerator, denominator, initial, values })
+    }
+
+    fn fault(&self, at: usize, what: &str) -> Error {
+        let name = self.names.get(at).map_or("", String::as_str);
+        self.measure.fault(format!("A value of the column {name} of the SQL is {what}."))
+    }
+
+    /// The episode that a row is of.
+    pub(super) fn unit<'r>(&self, row: &'r [Value]) -> Option<&'r str> {
+        self.text(row, "unit_id")
+    }
+
+    /// Whether a row adds to a population, by its place among numerator, denominator and what both are
+    /// taken from.
+    pub(super) fn adds(&self, row: &[Value], side: usize) -> bool {
+        let Some((at, amount_at)) = self.sides.get(side).copied().flatten() else { return false };
+        let has_amount = |at| amount(row.get(at)).is_some_and(|amount| !amount.is_zero());
+        count(row.get(at)).is_some_and(|count| count != 0) || amount_at.is_some_and(has_amount)
     }
 
     /// The key of a row's stratum: a relative reference, a month, a name where the record has no
@@ -125,8 +152,14 @@ impl<'a> Columns<'a> {
     pub(super) fn key(&self, stratifier: &Stratifier, row: &[Value]) -> (Key, Option<String>) {
         let code = stratifier.code.as_str();
         let display = self.text(row, &format!("{code}_display")).map(str::to_owned);
-        match self.text(row, &stratifier.column) {
-            Some(value) => (Key(Some(reference(stratifier, value))), display),
+        let value = match self.cell(row, &stratifier.column) {
+            Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
+            Some(Value::Integer(number)) => Some(number.to_string()),
+            Some(Value::Decimal(number)) => Some(number.normalize().to_string()),
+            _ => None,
+        };
+        match value {
+            Some(value) => (Key(Some(reference(stratifier, &value))), display),
             None if display.is_some() => (Key(display.clone()), display),
             None if code == "payer" => (Key(Some(SELF_PAY.to_owned())), None),
             None => (Key(None), None),
@@ -150,19 +183,20 @@ fn reference(stratifier: &Stratifier, value: &str) -> String {
     }
 }
 
-fn count(value: Option<&Value>) -> remit_fhir::Result<i64> {
-    match value {
-        Some(Value::Integer(count)) => Ok(*count),
-        Some(Value::Null) => Ok(0),
-        other => Err(Error::internal(format!("a count of the SQL is {other:?}"))),
+fn count(value: Option<&Value>) -> Option<i64> {
+    match value? {
+        Value::Integer(count) => Some(*count),
+        Value::Decimal(count) if count.fract().is_zero() => i64::try_from(*count).ok(),
+        Value::Null => Some(0),
+        Value::Decimal(_) | Value::Text(_) => None,
     }
 }
 
-fn amount(value: Option<&Value>) -> remit_fhir::Result<Decimal> {
-    match value {
-        Some(Value::Decimal(amount)) => Ok(*amount),
-        Some(Value::Integer(amount)) => Ok(Decimal::from(*amount)),
-        Some(Value::Null) => Ok(Decimal::ZERO),
-        other => Err(Error::internal(format!("an amount of the SQL is {other:?}"))),
+fn amount(value: Option<&Value>) -> Option<Decimal> {
+    match value? {
+        Value::Decimal(amount) => Some(*amount),
+        Value::Integer(amount) => Some(Decimal::from(*amount)),
+        Value::Null => Some(Decimal::ZERO),
+        Value::Text(_) => None,
     }
 }

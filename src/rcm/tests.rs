@@ -4,6 +4,7 @@ use super::*;
 use remit_fhir::base64;
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
 
 fn measure() -> &'static Measure {
     Measure::find("rcm-gross-collection-rate").unwrap()
@@ -72,9 +73,17 @@ fn every_artefact_is_listed_named_by_its_file_and_under_the_base() {
         }
     }
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/rcm");
-    let files = ["views", "libraries", "measures", "operations"]
-        .iter()
-        .map(|folder| std::fs::read_dir(format!("{root}/{folder}")).unwrap().count());
+    let folders = [
+        "views",
+        "libraries",
+        "measures",
+        "operations",
+        "search-parameters",
+        "concept-maps",
+        "extensions",
+        "edits",
+    ];
+    let files = folders.iter().map(|folder| std::fs::read_dir(format!("{root}/{folder}")).unwrap().count());
     assert_eq!(files.sum::<usize>(), ARTEFACTS.len(), "a file in profiles/rcm is not listed");
 }
 
@@ -156,9 +165,7 @@ fn every_group_finds_its_columns_in_one_library() {
     for measure in Measure::all().iter().filter(|measure| measure.composed_of.is_empty()) {
         for group in &measure.groups {
             let name = format!("{} {}", measure.id, group.name());
-            let gives = |library: &&&'static Library| {
-                group.columns().all(|column| library.sql.contains(&format!(" AS {column}")))
-            };
+            let gives = |library: &&Arc<Library>| group.columns().all(|column| library.gives(column));
             let found: Vec<_> = measure.libraries.iter().filter(gives).collect();
             assert_eq!(found.len(), 1, "{name}");
             for stratifier in &measure.stratifiers {
@@ -189,30 +196,33 @@ fn a_measure_that_lacks_a_part_says_which() {
         artefacts_of("Measure").find(|artefact| artefact.path.ends_with("/rcm-gross-collection-rate.json"));
     let whole: Json = serde_json::from_str(artefact.unwrap().json).unwrap();
     assert!(Measure::read(&whole, Library::find).is_ok());
-    assert!(Measure::read(&whole, |_| None).unwrap_err().contains("not known"));
+    assert!(Measure::read(&whole, |_| None).unwrap_err().to_string().contains("not known"));
     type Break = fn(&mut Json);
     let breaks: [(&str, Break); 5] = [
         ("library", |m| m["library"] = Json::Null),
         ("numerator", |m| m["group"][0]["population"] = json!([m["group"][0]["population"][1].clone()])),
         ("amount", |m| m["group"][0]["population"][1]["extension"] = Json::Null),
         ("stratifier", |m| m["group"][0]["stratifier"][0]["criteria"] = Json::Null),
-        ("rcm-score", |m| m["group"][0]["extension"] = Json::Null),
+        ("rcm-score", |m| {
+            m["group"][0]["extension"] = Json::Null;
+            m["scoring"] = Json::Null;
+        }),
     ];
     for (word, change) in breaks {
         let mut m = whole.clone();
         change(&mut m);
-        let error = Measure::read(&m, Library::find).unwrap_err();
+        let error = Measure::read(&m, Library::find).unwrap_err().to_string();
         assert!(error.contains(word), "{word}: {error}");
     }
     let artefact = artefacts_of("Library").find(|a| a.path == "libraries/q-collections.json").unwrap();
     let library: Json = serde_json::from_str(artefact.json).unwrap();
     let mut broken = library.clone();
     broken["content"][0]["data"] = json!("***");
-    assert!(Library::read(&broken).unwrap_err().contains("holds no SQL"));
+    assert!(Library::read(&broken).unwrap_err().to_string().contains("holds no SQL"));
     let mut broken = library.clone();
     broken["parameter"][0]["name"] = json!("by_moon");
-    let broken: &'static Library = Box::leak(Box::new(Library::read(&broken).unwrap()));
-    assert!(Measure::read(&whole, |_| Some(broken)).unwrap_err().contains("by_moon"));
+    let broken = Arc::new(Library::read(&broken).unwrap());
+    assert!(Measure::read(&whole, |_| Some(&broken)).unwrap_err().to_string().contains("by_moon"));
 }
 
 #[test]
@@ -266,7 +276,7 @@ fn bad_requests_name_every_faulty_parameter() {
         (&format!("{good}buckets=30,60"), 400, "buckets"),
         (&format!("{good}buckets=60,30"), 400, "buckets"),
         (&format!("{good}reportType=individual"), 400, "reportType"),
-        (&format!("{good}reportType=subject-list"), 501, "reportType"),
+        (&format!("{good}reportType=subject"), 501, "reportType"),
         (&format!("{good}groupBy=moon&asOf=x&currency=1"), 400, "asOf currency groupBy"),
         (&format!("{good}asOf={}", "9".repeat(3_000)), 400, "asOf"),
     ];
@@ -302,7 +312,7 @@ fn bad_bodies_are_refused() {
 #[test]
 fn the_query_groups_by_what_is_asked_and_filtered() {
     let request = ask("periodStart=2026-01-01&periodEnd=2026-01-31&groupBy=month&payer=SELF");
-    let parameters = measure().bind(measure().libraries[0], &request);
+    let parameters = measure().bind(&measure().libraries[0], &request);
     let of =
         |name: &str| parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone()).unwrap();
     assert_eq!(of("period_start"), Parameter::Date("2026-01-01".into()));
@@ -312,11 +322,17 @@ fn the_query_groups_by_what_is_asked_and_filtered() {
     assert_eq!(flags, [1, 0, 0, 1, 0].map(Parameter::Integer));
     let ageing = Measure::find("rcm-days-in-ar").unwrap();
     let request = MeasureRequest::parse(ageing, &pairs("periodStart=2026-01&periodEnd=2026-03")).unwrap();
-    let parameters = ageing.bind(ageing.libraries[0], &request);
+    let parameters = ageing.bind(&ageing.libraries[0], &request);
     let of =
         |name: &str| parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone()).unwrap();
     assert_eq!(of("as_of"), Parameter::Date("2026-03-31".into()));
     assert_eq!(of("window_start"), Parameter::Date("2026-01-01".into()));
+    for (start, before) in
+        [("2026-01-01", "2025-10-01"), ("2026-05-31", "2026-02-28"), ("2024-05-31", "2024-02-29")]
+    {
+        let request = ask(&format!("periodStart={start}&periodEnd=2026-12-31"));
+        assert_eq!(request.prior_start(), before);
+    }
 }
 
 #[test]
@@ -407,4 +423,24 @@ fn strata(stratifier: &Json) -> Vec<(String, String, String)> {
             (name, sides, score)
         })
         .collect()
+}
+
+#[test]
+fn a_kept_report_says_again_what_was_asked() {
+    let asked = "groupBy=payer&groupBy=month&asOf=2026-03-31&knownAt=2026-05-01T00:00:00.500Z&currency=CAD\
+                 &timezone=America/Denver&minCell=3&windowDays=30&payer=SELF,Organization/p1&practitioner=Practitioner/x";
+    let request = ask(&format!("periodStart=2026-01&periodEnd=2026-01-31&{asked}"));
+    let kept = report(&request, &rows(&[]), "2026-06-01T00:00:00.000Z").unwrap();
+    assert_eq!(measure_of(&kept).unwrap(), measure().canonical());
+    let again = MeasureRequest::parse(measure(), &question_of(&kept).unwrap()).unwrap();
+    assert_eq!(again, request);
+    // Nothing more was asked: what was known when it was made counts.
+    let request = ask("periodStart=2026-01&periodEnd=2026-01-31");
+    let kept = report(&request, &rows(&[]), "2026-06-01T00:00:00.000Z").unwrap();
+    assert!(kept.get("extension").is_none());
+    let again = MeasureRequest::parse(measure(), &question_of(&kept).unwrap()).unwrap();
+    assert_eq!(again.known_at, Some(1_780_272_000_000_999));
+    assert_eq!(MeasureRequest { known_at: None, ..again }, request);
+    assert_eq!(measure_of(&json!({})).unwrap_err().status(), 422);
+    assert_eq!(question_of(&json!({ "period": { "start": "2026" } })).unwrap_err().status(), 422);
 }

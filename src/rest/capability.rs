@@ -1,7 +1,7 @@
 //! The capability statement: what this server does, said from what is really there
 //! (<https://hl7.org/fhir/R4/http.html#capabilities>, <https://hl7.org/fhir/R4/capabilitystatement.html>).
 
-use super::Context;
+use super::{Context, derived};
 use bytes::Bytes;
 use remit_fhir::date::{Micros, instant};
 use remit_fhir::{Error, Result};
@@ -182,7 +182,8 @@ fn resource(
     });
     // `_id` and `_lastUpdated` are columns, and stand with the rest that every type has.
     let own = registry.parameters(ty).map(|p| p.definition);
-    let parameters: Vec<Value> = columns(cx, registry, Some(ty)).chain(own).map(parameter).collect();
+    let all = columns(cx, registry, Some(ty)).chain(own).chain(derived::parameters(cx, ty));
+    let parameters: Vec<Value> = all.map(parameter).collect();
     resource["searchParam"] = json!(parameters);
     for (member, known) in [("searchInclude", &includes.from), ("searchRevInclude", &includes.to)] {
         if let Some(names) = known.get(&ty) {

@@ -7,6 +7,7 @@ mod answer;
 mod bundle;
 pub mod capability;
 mod conditional;
+mod derived;
 mod etag;
 mod get;
 mod history;
@@ -16,6 +17,7 @@ mod page;
 mod patch;
 mod prepare;
 pub mod pretty;
+mod query;
 mod read;
 mod registry;
 pub mod route;
@@ -32,12 +34,14 @@ pub use answer::{Answer, Stream};
 pub(crate) use bundle::heavy;
 pub use bundle::{Method, Preference, Request, Run, Running, bundle};
 pub use conditional::{delete_conditional, patch_conditional, update_conditional};
+pub use derived::{Asked, Derived};
 pub use etag::{Tags, etag};
 pub use get::{get, searched};
 pub use job::{accepted, end_job, job};
 pub use meta::{MetaChange, change_meta};
 pub(crate) use page::Page;
 pub use patch::{MAX_OPERATIONS, Patch};
+pub(crate) use prepare::sound;
 pub use read::{Held, read, vread};
 pub(crate) use registry::read_with;
 pub use search::is_general;
@@ -94,6 +98,8 @@ pub struct Settings {
     pub search: remit_search::Limits,
     /// Bounds of the structure check.
     pub structure: remit_validate::Limits,
+    /// Finds what search parameters mean that follow from other resources.
+    pub derived: Derived,
 }
 
 impl Default for Settings {
@@ -105,6 +111,7 @@ impl Default for Settings {
             conditional_delete_matches: 1_000,
             search: remit_search::Limits::default(),
             structure: remit_validate::Limits::default(),
+            derived: Derived::default(),
         }
     }
 }

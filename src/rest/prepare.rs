@@ -10,7 +10,7 @@ use remit_sof::View;
 use remit_spec::TypeId;
 use remit_store::{Action, Body, Stored, Write};
 
-use super::Context;
+use super::{Context, query};
 
 /// Stands for `meta.lastUpdated` until the store writes the time of the commit in its place.
 const STAMP: &str = "0001-01-01T00:00:00.000Z";
@@ -59,20 +59,21 @@ pub(super) fn is_of_type(cx: &Context<'_>, ty: TypeId, resource: Node<'_>) -> Re
 }
 
 /// An error of this kind when the resource has faults in its structure.
-pub(super) fn sound(cx: &Context<'_>, resource: Node<'_>, kind: Kind) -> Result<()> {
+pub(crate) fn sound(cx: &Context<'_>, resource: Node<'_>, kind: Kind) -> Result<()> {
     let faults: Vec<Issue> = remit_validate::structure(resource, cx.defs, &cx.settings.structure);
     if faults.is_empty() { Ok(()) } else { Err(Error::with_issues(kind, faults)) }
 }
 
-/// 422 when a ViewDefinition cannot be run: a stored view is one that works. Every way to write a
-/// version passes here.
-fn sound_view(cx: &Context<'_>, ty: TypeId, resource: Node<'_>) -> Result<()> {
-    if cx.defs.name(ty) != "ViewDefinition" {
-        return Ok(());
-    }
-    match View::parse(resource, cx.defs) {
-        Ok(_) => Ok(()),
-        Err(issues) => Err(Error::with_issues(Kind::Unprocessable, issues)),
+/// 422 when a ViewDefinition or the SQL of a Library cannot be run: what is stored is what works. Every
+/// way to write a version passes here.
+fn runnable(cx: &Context<'_>, ty: TypeId, resource: Node<'_>) -> Result<()> {
+    match cx.defs.name(ty) {
+        "ViewDefinition" => match View::parse(resource, cx.defs) {
+            Ok(_) => Ok(()),
+            Err(issues) => Err(Error::with_issues(Kind::Unprocessable, issues)),
+        },
+        "Library" => query::check(resource),
+        _ => Ok(()),
     }
 }
 
@@ -86,7 +87,7 @@ pub(super) fn version(
     resource: Node<'_>,
     edits: Vec<Splice>,
 ) -> Result<Write> {
-    sound_view(cx, ty, resource)?;
+    runnable(cx, ty, resource)?;
     let is_as_sent = edits.is_empty();
     let body = render(resource, id, before.version + 1, edits);
     // Both with the same parameters, or the difference would not be one.

@@ -3,6 +3,7 @@
 //!
 //! What the parameters mean is the search room's knowledge; finding is the store's.
 
+use super::derived;
 use super::page::Page;
 use super::registry::read_with;
 use super::subset::Subset;
@@ -45,20 +46,26 @@ pub(super) async fn search(
         }
         Place::Compartment(of, id, None) => (Vec::new(), format!("{}/{id}/*", cx.defs.name(of))),
     };
+    // A search of many types has no parameters of one.
+    let ty = if let [ty] = types[..] { Some(ty) } else { None };
+    let (plain, derived) = derived::conditions(cx, ty, pairs).await?;
     let read = |registry: &Registry| {
         let reader = reader(cx, registry, handling);
-        let mut parsed = remit_search::parse(&types, pairs, &reader)?;
+        let mut parsed = remit_search::parse(&types, &plain, &reader)?;
         if let Place::Compartment(of, id, _) = place {
             let criterion = in_compartment(cx, of, id, &parsed.query.types)?;
             parsed.query.criteria.push(criterion);
         }
         Ok(parsed)
     };
-    let mut parsed = read_with(cx, pairs, read, |parsed| parsed.ignored.is_empty()).await?;
+    let mut parsed = read_with(cx, &plain, read, |parsed| parsed.ignored.is_empty()).await?;
+    parsed.query.criteria.extend(derived);
     if parsed.query.summary == Summary::Count {
         parsed.query.count = 0;
     }
     let found = cx.store.search(cx.plan, &parsed.query).await?;
+    // The address of the page says all that was asked; the cursor was made without it, as it is read.
+    parsed.query.pairs.extend(pairs.iter().filter(|pair| !plain.contains(pair)).cloned());
     render(cx, &path, &parsed, pairs, found).map(Answer::of)
 }
 

@@ -34,9 +34,35 @@ pub(crate) struct Attempting(Attempts);
 impl Attempting {
     /// Writes all drafts or none. `None` when something has changed since they were made.
     pub(crate) async fn write(&mut self, cx: &Context<'_>, drafts: &[Draft]) -> Result<Option<Vec<Written>>> {
-        let writes = heavy(|| drafts.iter().map(|draft| prepare(cx, draft)).collect::<Result<Vec<_>>>())?;
+        let writes = heavy(|| prepare_all(cx, drafts))?;
         self.0.commit(cx, WriteSet { guards: Vec::new(), writes }).await
     }
+}
+
+/// Up to this many drafts are made ready by one core: a thread costs as much as one or two of them.
+const FEW: usize = 32;
+
+/// Cores that make a set ready, at most, so that others have some.
+const MAX_CORES: usize = 8;
+
+/// The writes of all drafts, made on several cores where they are many.
+fn prepare_all(cx: &Context<'_>, drafts: &[Draft]) -> Result<Vec<remit_store::Write>> {
+    let one_by_one = |some: &[Draft]| some.iter().map(|draft| prepare(cx, draft)).collect::<Result<Vec<_>>>();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_CORES);
+    if drafts.len() <= FEW || cores == 1 {
+        return one_by_one(drafts);
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = drafts
+            .chunks(drafts.len().div_ceil(cores))
+            .map(|some| scope.spawn(move || one_by_one(some)))
+            .collect();
+        let mut writes = Vec::with_capacity(drafts.len());
+        for part in parts {
+            writes.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(writes)
+    })
 }
 
 fn prepare(cx: &Context<'_>, draft: &Draft) -> Result<remit_store::Write> {

@@ -7,6 +7,10 @@ use crate::query::{Condition, Criterion, Test};
 use crate::sql::{Arg, Writer};
 use remit_spec::TypeId;
 
+/// From here on ids go as one list argument: statements take some ten thousand arguments at most, and their
+/// text should not vary.
+const MANY_IDS: usize = 100;
+
 /// Writes a condition. `rid` is the column with the resource's number, `r` the alias of its row.
 pub(crate) fn condition(w: &mut Writer, cx: &Sql<'_>, condition: &Condition, rid: &str, r: &str) {
     match condition {
@@ -29,6 +33,12 @@ pub(crate) fn condition(w: &mut Writer, cx: &Sql<'_>, condition: &Condition, rid
 fn criterion(w: &mut Writer, cx: &Sql<'_>, criterion: &Criterion, rid: &str, r: &str) {
     match &criterion.test {
         Test::Id(ids) if ids.is_empty() => _ = w.push("1 = 0"),
+        Test::Id(ids) if ids.len() > MANY_IDS => {
+            let c = w.alias();
+            w.push(r).push(".id in (select ").push(&c).push(".value from ");
+            w.table(ids.clone().into(), &c);
+            w.push(")");
+        }
         Test::Id(ids) => {
             w.push(r).push(".id in (");
             w.list(ids, ", ", |w, id| _ = w.arg(Arg::Text(id.to_string()))).push(")");

@@ -5,6 +5,7 @@
 //! one resource to a callback. What holds rows, and in which format they leave, is not known here.
 
 mod constant;
+pub mod library;
 mod parse;
 mod path;
 mod run;

@@ -16,12 +16,36 @@ pub(crate) mod embedded {
     pub(crate) const OWN_TYPES: &str = include_str!("../../profiles/remit/types.json");
     pub(crate) const OWN_SEARCH_PARAMETERS: &str =
         include_str!("../../profiles/remit/search-parameters.json");
+    /// The search parameters of the revenue cycle, each as the whole resource.
+    pub(crate) const REVENUE_SEARCH_PARAMETERS: &str = concat!(
+        include_str!("../../profiles/rcm/search-parameters/account-rcm-balance.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-rcm-filing-deadline.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-rcm-state.json"),
+        include_str!("../../profiles/rcm/search-parameters/encounter-rcm-unbilled.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-frequency.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-related.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-response-carc.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-response-group-code.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-response-paid-amount.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-response-rarc.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-response-rcm-result.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-service-date.json"),
+        include_str!("../../profiles/rcm/search-parameters/claim-total.json"),
+        include_str!("../../profiles/rcm/search-parameters/payment-reconciliation-amount.json"),
+        include_str!("../../profiles/rcm/search-parameters/payment-reconciliation-payment-identifier.json"),
+        include_str!("../../profiles/rcm/search-parameters/task-amount.json"),
+        include_str!("../../profiles/rcm/search-parameters/task-restriction-end.json"),
+    );
     /// The operations that this server adds, each as the whole resource.
     pub(crate) const OWN_OPERATIONS: &str = concat!(
         include_str!("../../profiles/rcm/operations/ar-aging.json"),
         include_str!("../../profiles/rcm/operations/denial-trends.json"),
         include_str!("../../profiles/rcm/operations/payer-scorecard.json"),
+        include_str!("../../profiles/rcm/operations/rcm-appeal.json"),
+        include_str!("../../profiles/rcm/operations/rcm-correct.json"),
         include_str!("../../profiles/rcm/operations/rcm-drilldown.json"),
+        include_str!("../../profiles/rcm/operations/rcm-opportunities.json"),
+        include_str!("../../profiles/rcm/operations/rcm-underpayments.json"),
         include_str!("../../profiles/rcm/operations/rcm-variance.json"),
         include_str!("../../profiles/remit/operations/fhirpath.json"),
         include_str!("../../profiles/remit/operations/reindex.json"),
@@ -33,6 +57,11 @@ pub(crate) mod embedded {
         include_str!("../../profiles/rcm/operations/process-x12.json"),
         include_str!("../../profiles/rcm/operations/to-x12.json"),
         include_str!("../../profiles/rcm/operations/validate-x12.json"),
+        include_str!("../../profiles/rcm/operations/claim-scrub.json"),
+        include_str!("../../profiles/rcm/operations/encounter-generate-claim.json"),
+        include_str!("../../profiles/rcm/operations/account-statement.json"),
+        include_str!("../../profiles/rcm/operations/coverage-estimate-patient-responsibility.json"),
+        include_str!("../../profiles/rcm/operations/paymentreconciliation-reassociate.json"),
     );
     pub(crate) const COMPARTMENTS: &str = include_str!("../../profiles/r4/compartments.json");
     pub(crate) const SOURCE: &str = include_str!("../../profiles/r4/source.json");

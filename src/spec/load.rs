@@ -89,11 +89,9 @@ fn stored_resources(types: &[Type]) -> Box<[TypeId]> {
 /// One value for each base of each definition.
 fn search_parameters(names: &TypeNames, stored: &[TypeId]) -> Box<[SearchParameter]> {
     let mut all: Vec<SearchParameterData> = data::read("search-parameters.json", embedded::SEARCH_PARAMETERS);
-    let own = data::read::<SearchParameterData>(
-        "search parameters of this server",
-        embedded::OWN_SEARCH_PARAMETERS,
-    );
-    all.extend(own);
+    for own in [embedded::OWN_SEARCH_PARAMETERS, embedded::REVENUE_SEARCH_PARAMETERS] {
+        all.extend(data::read::<SearchParameterData>("search parameters of this server", own));
+    }
     let mut parameters = Vec::new();
     for data in &all {
         for base in &data.base {

@@ -55,7 +55,7 @@ fn the_counts_are_those_of_r4() {
     assert_eq!(of_kind(Kind::Primitive), 20);
     assert_eq!(of_kind(Kind::Complex), 41);
     // Those of the specification, and those of this server.
-    assert_eq!(d().operations().len(), 46 + 15);
+    assert_eq!(d().operations().len(), 46 + 24);
     assert_eq!(d().compartments().len(), 5);
 }
 

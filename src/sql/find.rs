@@ -134,7 +134,7 @@ pub(super) async fn by_canonical(
     Ok(found.into_iter().next())
 }
 
-async fn stored_of(
+pub(super) async fn stored_of(
     cx: &Context<'_>,
     kind: &str,
     url: &str,
@@ -160,7 +160,7 @@ async fn stored_of(
 }
 
 /// Active goes before the rest, then the higher version; versions are compared number by number.
-fn rank(root: Node<'_>) -> (bool, Vec<u64>) {
+pub(super) fn rank(root: Node<'_>) -> (bool, Vec<u64>) {
     let version = root.get_str("version").unwrap_or_default();
     let numbers = version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
     (root.get_str("status").is_some_and(|status| status == "active"), numbers.collect())

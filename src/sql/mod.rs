@@ -6,10 +6,10 @@
 //! query is answered by the mart where it has the rows of all views below it, and else by a mart made for
 //! this question. The caller's access and the choice of patients stand below every view.
 
+mod figure;
 mod find;
 mod format;
 mod graph;
-mod library;
 mod parameters;
 mod query;
 mod request;
@@ -19,6 +19,7 @@ mod tests;
 mod view;
 mod writer;
 
+pub use figure::{Asked, ask, stored, stored_library};
 pub use scope::access_rule;
 
 use crate::operation::{Invocation, Operation};
@@ -26,6 +27,7 @@ use crate::rest::Answer;
 use futures_util::future::BoxFuture;
 use remit_fhir::Result;
 use remit_mart::Mart;
+use remit_sof::library;
 use request::{Kind, Request};
 use std::sync::Arc;
 

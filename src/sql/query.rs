@@ -45,7 +45,10 @@ pub(super) async fn run(
             scope::must_read(cx, leaf.view.resource())?;
         }
     }
-    let place = Place::of(tables, cx, request, &graph.leaves).await?;
+    let place = match &request.resources {
+        Some(resources) => Place::of_given(tables, cx, resources.clone(), &graph.leaves).await?,
+        None => Place::of_stored(tables, cx, &scope::scope(cx, request).await?, &graph.leaves).await?,
+    };
     let query = Query {
         relations: Some(graph::named(graph.relations, &place.keys)),
         parameters: values,
@@ -86,23 +89,35 @@ async fn send(mut rows: Rows, mut writer: Writer, sender: Sender) {
 }
 
 /// The mart that answers, its names for the views, and what of its rows may be seen.
-struct Place {
-    mart: Arc<Mart>,
-    keys: Vec<String>,
-    rule: Option<RowRule>,
+pub(super) struct Place {
+    pub(super) mart: Arc<Mart>,
+    pub(super) keys: Vec<String>,
+    pub(super) rule: Option<RowRule>,
     /// Held while a mart for this question is there.
-    turn: Option<SemaphorePermit<'static>>,
+    pub(super) turn: Option<SemaphorePermit<'static>>,
 }
 
 impl Place {
-    async fn of(tables: &Tables, cx: &Context<'_>, request: &Request, leaves: &[Leaf]) -> Result<Place> {
-        if let Some(resources) = &request.resources {
-            let turn = Some(aside().await?);
-            let (mart, keys) = beside(tables, cx, leaves)?;
-            let mart = take(mart, cx.plan.tenant(), resources.clone(), 0).await?;
-            return Ok(Place { mart, keys, rule: None, turn });
-        }
-        let scope = scope::scope(cx, request).await?;
+    /// Over the resources that a request brings.
+    async fn of_given(
+        tables: &Tables,
+        cx: &Context<'_>,
+        resources: Vec<Document>,
+        leaves: &[Leaf],
+    ) -> Result<Place> {
+        let turn = Some(aside().await?);
+        let (mart, keys) = beside(tables, cx, leaves)?;
+        let mart = take(mart, cx.plan.tenant(), resources, 0).await?;
+        Ok(Place { mart, keys, rule: None, turn })
+    }
+
+    /// Over what is stored, as far as the caller may see it.
+    pub(super) async fn of_stored(
+        tables: &Tables,
+        cx: &Context<'_>,
+        scope: &Scope,
+        leaves: &[Leaf],
+    ) -> Result<Place> {
         (tables.caught_up)().await?;
         if let Some(keys) = kept(tables, cx.plan.tenant(), leaves) {
             let rule = scope.rule(cx, &types(leaves)).await?;
@@ -111,7 +126,7 @@ impl Place {
         let turn = Some(aside().await?);
         let (mut mart, keys) = beside(tables, cx, leaves)?;
         for ty in types(leaves) {
-            mart = load(mart, cx, &scope, ty).await?;
+            mart = load(mart, cx, scope, ty).await?;
         }
         Ok(Place { mart, keys, rule: None, turn })
     }

@@ -67,7 +67,7 @@ pub async fn access_rule(cx: &Context<'_>, types: &[TypeId]) -> Result<Option<Ro
     for ty in types {
         must_read(cx, *ty)?;
     }
-    Scope { patients: None, since: None }.rule(cx, types).await
+    Scope::everything().rule(cx, types).await
 }
 
 fn of(cx: &Context<'_>, name: &str) -> Result<TypeId> {
@@ -89,6 +89,11 @@ async fn members(cx: &Context<'_>, id: &str) -> Result<Vec<String>> {
 }
 
 impl Scope {
+    /// All that the caller may see.
+    pub(super) fn everything() -> Scope {
+        Scope { patients: None, since: None }
+    }
+
     fn is_whole(&self) -> bool {
         self.patients.is_none() && self.since.is_none()
     }

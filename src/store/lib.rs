@@ -6,6 +6,7 @@
 //! ([`WriteError::Stale`]); the caller then prepares again. So the one writer of SQLite does nothing
 //! but write.
 
+mod asked;
 mod bodies;
 mod changes;
 mod config;
@@ -34,6 +35,7 @@ mod verify;
 mod words;
 mod write;
 
+pub use asked::Asked;
 pub use changes::{Change, Changes, Position};
 pub use config::{Config, DatabaseUrl, system_clock};
 pub use history::{HistoryPage, HistoryQuery, Scope};

@@ -278,6 +278,10 @@ impl<'t, 'a> Walk<'t, 'a> {
             What::Loop(number) => guide.loops[number].id,
         };
         let what = match item.what {
+            // The set as a whole is no loop.
+            What::Segment(_) if spec.id.is_empty() => {
+                format!("The transaction set has no {wanted} segment.")
+            }
             What::Segment(_) => format!("{} (loop {}) has no {wanted} segment.", spec.title, spec.id),
             What::Loop(number) => {
                 let inner = &guide.loops[number];

@@ -1,5 +1,6 @@
--- Cash of patients for services in the period, and what of it was paid on the day of service.
--- Parameters: period_start, period_end (days of service, inclusive), currency, by_….
+-- Cash of patients for services in the period, and what of it was paid on the day of service or within
+-- the days around it that are allowed. Parameters: period_start, period_end (days of service, inclusive),
+-- within_days, currency, by_….
 WITH cash AS (
   SELECT y.unit_id, y.entry_date, SUM(y.amount) AS amount, COUNT(y.amount) AS payments
   FROM ledger_entry y
@@ -9,7 +10,8 @@ WITH cash AS (
 fact AS (
   SELECT COALESCE(a.claim_id, a.unit_id) AS unit_id, a.payer_id, a.payer_display, a.facility_id, a.facility_display, a.provider_reference, a.provider_display,
          a.service_month, c.amount, c.payments,
-         CASE WHEN c.entry_date = a.service_date THEN 1 ELSE 0 END AS is_at_visit
+         CASE WHEN EXTRACT(DAY FROM (CAST(c.entry_date AS TIMESTAMP) - CAST(a.service_date AS TIMESTAMP)))
+                   BETWEEN 0 - :within_days AND :within_days THEN 1 ELSE 0 END AS is_at_visit
   FROM account a JOIN cash c ON c.unit_id = a.unit_id
   WHERE a.service_date >= :period_start AND a.service_date <= :period_end AND a.currency = :currency
 ),

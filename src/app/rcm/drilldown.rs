@@ -1,11 +1,12 @@
 //! `$rcm-drilldown`: from a number to the claims behind it, a page at a time. The SQL is that of the
 //! number itself, asked for each episode, so the list adds up to it.
 
-use super::evaluate::{Asker, question};
-use super::{inputs, measure};
+use super::definition::Definition;
+use super::evaluate::{Asker, of_measure, question, rows_of};
+use super::inputs;
 use crate::app::App;
-use crate::operation::{Invocation, Operation};
-use crate::rcm::{self, Drill, Measure, MeasureRequest};
+use crate::operation::{Invocation, Operation, Target};
+use crate::rcm::{self, Drill, Library, MeasureRequest};
 use crate::rest::{Answer, Context, reader};
 use remit_fhir::{Error, Result};
 use remit_mart::{Layer, Parameter, Query, Source};
@@ -28,15 +29,28 @@ impl App {
 
     async fn drill(&self, call: &Invocation<'_>) -> Result<Answer> {
         let pairs = inputs(call)?;
-        let measure = measure(call, &pairs)?;
-        let (drill, rest) = Drill::read(measure, &pairs)?;
-        let request = MeasureRequest { by_episode: true, ..MeasureRequest::parse(measure, &rest)? };
-        let request = drill.request(request);
+        let (definition, asked) = kept_or_asked(call, &pairs).await?;
+        let measure = definition.measure();
+        let (drill, rest) = Drill::read(measure, &asked)?;
+        let request = MeasureRequest::parse(measure, &rest)?.of_population()?;
+        let request = drill.request(MeasureRequest { by_episode: true, ..request });
         self.feed.catch_up(&self.store, &self.mart).await?;
         let library = drill.library()?;
-        let query = question(Asker::Caller(&call.cx), measure, library, &request).await?;
-        let page = self.rows(wrapped(&query, &drill, measure, &request, Some(drill.count))).await?;
-        let sum = self.rows(wrapped(&query, &drill, measure, &request, None)).await?;
+        let asker = Asker::Caller(&call.cx);
+        let (page, sum) = match definition.document(library) {
+            Some(document) => {
+                let asked = self.stored_question(asker, measure, (library, document), &request).await?;
+                let rows =
+                    |page| rows_of(&asked.mart, wrapped(&asked.query, &drill, library, &request, page));
+                let page = rows(Some(drill.count)).await.map_err(of_measure)?;
+                (page, rows(None).await.map_err(of_measure)?)
+            }
+            None => {
+                let query = question(asker, measure, library, &request).await?;
+                let rows = |page| self.rows(wrapped(&query, &drill, library, &request, page));
+                (rows(Some(drill.count)).await?, rows(None).await?)
+            }
+        };
         let found = Found::of(&page, drill.count)?;
         let resources = read(&call.cx, &found.units).await?;
         let total = sum.rows.first().and_then(|row| row.first());
@@ -45,16 +59,62 @@ impl App {
     }
 }
 
+/// The measure and its inputs: those of the call, or those of the kept report that it names.
+async fn kept_or_asked(
+    call: &Invocation<'_>,
+    pairs: &[(String, String)],
+) -> Result<(Definition, Vec<(String, String)>)> {
+    let mut reports = pairs.iter().filter(|(name, _)| name == "report");
+    let Some((_, reference)) = reports.next() else {
+        return Ok((Definition::of_call(call, pairs).await?, pairs.to_vec()));
+    };
+    const BESIDE: &[&str] = &["report", "measure", "population", "group", "stratum", "_count", "_after"];
+    let further = pairs.iter().find(|(name, _)| !BESIDE.contains(&name.as_str()));
+    if let Some((name, _)) = further.or(reports.next()) {
+        let text = "A report says itself what was asked; give it once, and none of its inputs.";
+        return Err(Error::invalid(text).at(name.clone()));
+    }
+    let report = report(&call.cx, reference).await?;
+    let canonical = rcm::measure_of(&report)?;
+    let definition = Definition::of_name(&call.cx, canonical).await?;
+    let definition = definition
+        .ok_or_else(|| Error::unprocessable("The measure of the report is not known here.").at("report"))?;
+    let named = match &call.target {
+        Target::Instance(_, id) => Some(*id),
+        _ => pairs.iter().find(|(name, _)| name == "measure").map(|(_, value)| value.as_str()),
+    };
+    if named.is_some_and(|named| !definition.measure().is_named(named)) {
+        return Err(Error::unprocessable("The report is of another measure.").at("report"));
+    }
+    let mut asked = rcm::question_of(&report)?;
+    asked.extend(pairs.iter().filter(|(name, _)| name != "report" && name != "measure").cloned());
+    Ok((definition, asked))
+}
+
+/// A MeasureReport that the caller may read.
+async fn report(cx: &Context<'_>, reference: &str) -> Result<Json> {
+    let local = reference.strip_prefix(cx.base).map_or(reference, |rest| rest.trim_start_matches('/'));
+    let id = local.strip_prefix("MeasureReport/").unwrap_or(local);
+    if !remit_fhir::is_id(id) {
+        return Err(Error::invalid("Give a reference such as MeasureReport/123.").at("report"));
+    }
+    let ty = cx.defs.resource_named("MeasureReport");
+    let ty = ty.ok_or_else(|| Error::internal("R4 has MeasureReport"))?;
+    let stored = cx.store.read(cx.plan, ty, id).await.map_err(|error| error.at("report"))?;
+    let body = stored.body.ok_or_else(|| Error::internal("a resource that was read has no body"))?;
+    serde_json::from_slice(&body).map_err(Error::internal)
+}
+
 /// The question with the statement of the list, or of its length, above it.
 fn wrapped(
     query: &Query,
     drill: &Drill<'_>,
-    measure: &Measure,
+    library: &Library,
     request: &MeasureRequest,
     page: Option<usize>,
 ) -> Query {
     let below = Layer::new(&query.sql, query.relations.clone().unwrap_or_default());
-    let (sql, texts) = drill.sql(measure, request, page);
+    let (sql, texts) = drill.sql(library, request, page);
     let mut parameters = query.parameters.clone();
     parameters.extend(texts.into_iter().map(|(name, value)| (name, drill_parameter(value))));
     Query {
@@ -106,9 +166,15 @@ async fn read(
     units: &[(String, i64, Option<rust_decimal::Decimal>)],
 ) -> Result<HashMap<String, Json>> {
     let mut found = HashMap::new();
-    for kind in ["Claim", "Encounter", "ChargeItem"] {
-        let ids: Vec<&str> =
-            units.iter().filter_map(|(unit, ..)| unit.strip_prefix(kind)?.strip_prefix('/')).collect();
+    let mut kinds: Vec<&str> = units.iter().filter_map(|(unit, ..)| Some(unit.split_once('/')?.0)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for kind in kinds {
+        let ids: Vec<&str> = units
+            .iter()
+            .filter_map(|(unit, ..)| unit.strip_prefix(kind)?.strip_prefix('/'))
+            .filter(|id| remit_fhir::is_id(id))
+            .collect();
         let Some(ty) = cx.defs.resource_named(kind).filter(|_| !ids.is_empty()) else { continue };
         let reader = reader(cx, cx.store.registry(), Handling::Strict);
         let criterion = remit_search::condition(&[ty], "_id", &ids.join(","), &reader)?;

@@ -1,7 +1,8 @@
 //! `$rcm-variance`: why a figure changed from one period to another.
 
+use super::definition::Definition;
 use super::evaluate::Asker;
-use super::{inputs, measure};
+use super::inputs;
 use crate::app::App;
 use crate::operation::{Invocation, Operation};
 use crate::rcm::{self, Group, Measure, MeasureRequest};
@@ -24,17 +25,18 @@ impl App {
 
     async fn explain(&self, call: &Invocation<'_>) -> Result<Answer> {
         let pairs = inputs(call)?;
-        let measure = measure(call, &pairs)?;
+        let definition = Definition::of_call(call, &pairs).await?;
+        let measure = definition.measure();
         if !measure.composed_of.is_empty() {
             let text = "This measure is composed of others; ask about one of them.";
             return Err(Error::unprocessable(text).coded(IssueType::BusinessRule).at("measure"));
         }
         let group = group(measure, &pairs)?;
-        let before = MeasureRequest::parse(measure, &period(&pairs, "periodA")?)?;
-        let after = MeasureRequest::parse(measure, &period(&pairs, "periodB")?)?;
+        let before = MeasureRequest::parse(measure, &period(&pairs, "periodA")?)?.of_population()?;
+        let after = MeasureRequest::parse(measure, &period(&pairs, "periodB")?)?.of_population()?;
         let asker = Asker::Caller(&call.cx);
-        let rows_before = self.part_rows(asker, measure, &before).await?;
-        let rows_after = self.part_rows(asker, measure, &after).await?;
+        let rows_before = self.part_rows(asker, &definition, &before).await?;
+        let rows_after = self.part_rows(asker, &definition, &after).await?;
         let answer = rcm::variance(measure, group, (&before, &rows_before), (&after, &rows_after))?;
         Ok(Answer::of(answer.to_string()))
     }

@@ -32,16 +32,25 @@ impl Server {
         let database = database.map(str::to_owned).or(own).unwrap_or_default();
         let address =
             TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_err(Error::internal)?;
-        let program = std::env::current_exe().map_err(Error::internal)?;
-        let child = Command::new(program)
-            .args(["serve", "--listen", &address.to_string(), "--database", &database, "--log-level", "warn"])
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(Error::internal)?;
+        let child = spawn(&address.to_string(), &database)?;
         let base: Url = format!("http://{address}/fhir").parse().map_err(|e: String| Error::internal(e))?;
         let mut server = Server { child, base, database, folder };
         server.wait().await?;
         Ok(server)
+    }
+
+    /// Ends it as an operator does and starts it again on the same database and address; gives the
+    /// moment of the start.
+    pub(super) async fn restart(&mut self) -> Result<Instant> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().map_err(Error::internal)?;
+        self.child.wait().map_err(Error::internal)?;
+        let address = self.base.to_string();
+        let address = address.trim_start_matches("http://").trim_end_matches("/fhir").to_owned();
+        let begun = Instant::now();
+        self.child = spawn(&address, &self.database)?;
+        self.wait().await?;
+        Ok(begun)
     }
 
     async fn wait(&mut self) -> Result<()> {
@@ -71,6 +80,14 @@ impl Server {
         let kib: f64 = line.split_ascii_whitespace().nth(1)?.parse().ok()?;
         Some(kib / 1024.0)
     }
+}
+
+fn spawn(address: &str, database: &str) -> Result<Child> {
+    Command::new(std::env::current_exe().map_err(Error::internal)?)
+        .args(["serve", "--listen", address, "--database", database, "--log-level", "warn"])
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(Error::internal)
 }
 
 impl Drop for Server {

@@ -160,13 +160,13 @@ impl Bench {
         Ok(timed(name, WRITES, &times))
     }
 
-    async fn ask(&self, method: Method, target: &str, body: Bytes, status: u16) -> Result<Bytes> {
+    pub(super) async fn ask(&self, method: Method, target: &str, body: Bytes, status: u16) -> Result<Bytes> {
         let answer = ask(&self.client, method, target, body, status).await;
         answer.map(|answer| answer.body).map_err(Error::unprocessable)
     }
 }
 
-fn timed(name: &str, count: usize, times: &[Duration]) -> Row {
+pub(super) fn timed(name: &str, count: usize, times: &[Duration]) -> Row {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let at = |share: f64| {

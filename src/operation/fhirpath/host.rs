@@ -26,27 +26,32 @@ type Key = (TypeId, Box<str>, Option<Box<str>>);
 
 /// What is missing for an answer.
 #[derive(Default)]
-pub(super) struct Needs {
+pub(crate) struct Needs {
     resources: BTreeSet<Key>,
     value_sets: BTreeSet<String>,
 }
 
 impl Needs {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.resources.is_empty() && self.value_sets.is_empty()
     }
 }
 
 /// What was loaded; a resource that is not there or may not be seen is `None`.
 #[derive(Default)]
-pub(super) struct Loaded {
+pub(crate) struct Loaded {
     resources: HashMap<Key, Option<Document>>,
     value_sets: HashMap<String, std::result::Result<Arc<Codes>, String>>,
 }
 
 impl Loaded {
+    /// Puts in a resource that is not stored yet, or shall stand in the place of the stored one.
+    pub(crate) fn put(&mut self, ty: TypeId, id: &str, document: Document) {
+        self.resources.insert((ty, Box::from(id), None), Some(document));
+    }
+
     /// Loads what is missing, under the access plan.
-    pub(super) async fn load(&mut self, cx: &Context<'_>, needs: Needs) -> Result<()> {
+    pub(crate) async fn load(&mut self, cx: &Context<'_>, needs: Needs) -> Result<()> {
         let versions = |keys: &mut dyn Iterator<Item = &Key>| keys.filter(|key| key.2.is_some()).count();
         let all_versions = versions(&mut self.resources.keys()) + versions(&mut needs.resources.iter());
         let limits = [
@@ -96,7 +101,7 @@ impl Loaded {
 }
 
 /// One run: what is loaded, and what it finds missing.
-pub(super) struct Lookup<'l> {
+pub(crate) struct Lookup<'l> {
     cx: &'l Context<'l>,
     loaded: &'l Loaded,
     /// The resource that is evaluated; places are told in it.
@@ -107,7 +112,7 @@ pub(super) struct Lookup<'l> {
 }
 
 impl<'l> Lookup<'l> {
-    pub(super) fn new(cx: &'l Context<'l>, loaded: &'l Loaded, resource: &'l Document) -> Lookup<'l> {
+    pub(crate) fn new(cx: &'l Context<'l>, loaded: &'l Loaded, resource: &'l Document) -> Lookup<'l> {
         Lookup {
             cx,
             loaded,
@@ -118,7 +123,7 @@ impl<'l> Lookup<'l> {
         }
     }
 
-    pub(super) fn into_needs(self) -> Needs {
+    pub(crate) fn into_needs(self) -> Needs {
         self.needs.into_inner()
     }
 

@@ -11,11 +11,12 @@ use tokio_postgres::{NoTls, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Migrations in order; the table `migration` says how many the database has seen.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/postgres/0001_store.sql"),
     include_str!("../../../migrations/postgres/0002_parameters.sql"),
     include_str!("../../../migrations/postgres/0003_words.sql"),
     include_str!("../../../migrations/postgres/0004_contained.sql"),
+    include_str!("../../../migrations/postgres/0005_asked.sql"),
 ];
 
 /// The lock under which a node migrates, so that of two that start at once one waits. Any number

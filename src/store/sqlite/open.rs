@@ -16,12 +16,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
 
 /// Migrations in order; `user_version` of the file says how many it has seen.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../migrations/sqlite/0001_store.sql"),
     include_str!("../../../migrations/sqlite/0002_parameters.sql"),
     include_str!("../../../migrations/sqlite/0003_words.sql"),
     include_str!("../../../migrations/sqlite/0004_contained.sql"),
     include_str!("../../../migrations/sqlite/0005_words_kept.sql"),
+    include_str!("../../../migrations/sqlite/0006_asked.sql"),
 ];
 
 /// The connection that writes; makes the file and brings its tables up to date.

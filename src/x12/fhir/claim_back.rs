@@ -38,7 +38,9 @@ pub(super) fn claim_set(base: &str, claim: &Value, resolve: &Resolve<'_>) -> Res
     own.patient = patient.map(Arc::new);
     own.providers = providers(claim, resolve);
     own.coverages = others(claim, resolve, &person);
-    own.lines = list(claim, "item").map(|item| line(base, kind, claim, item)).collect();
+    own.lines = list(claim, "item")
+        .map(|item| Line { providers: line_providers(claim, item, resolve), ..line(base, kind, claim, item) })
+        .collect();
     (own.billing, own.subscriber) = (billing.clone(), Arc::new(subscriber));
     let submitter = Party {
         address: None,
@@ -68,13 +70,19 @@ pub(super) fn claim_set(base: &str, claim: &Value, resolve: &Resolve<'_>) -> Res
         purpose: "00".into(),
         reference: own.id.clone(),
         date: claim["created"].as_str().and_then(day_of),
-        time: "0000".into(),
+        time: claim["created"].as_str().and_then(clock).unwrap_or_else(|| "0000".into()),
         use_code: "CH".into(),
         submitter,
         receiver,
         claims: vec![own],
         other: Vec::new(),
     })
+}
+
+/// `HHMM` of an instant, as its zone's clock shows it.
+fn clock(instant: &str) -> Option<String> {
+    let (hour, minute) = (instant.get(11..13)?, instant.get(14..16)?);
+    Some(format!("{hour}{minute}"))
 }
 
 fn kind(claim: &Value) -> Result<Kind, String> {
@@ -331,17 +339,25 @@ fn providers(claim: &Value, resolve: &Resolve<'_>) -> Vec<Party> {
         let is_of_lines = member["sequence"].as_u64().is_some_and(|n| of_lines.contains(&n));
         !is_of_lines && member["provider"]["reference"] != claim["provider"]["reference"]
     });
-    let mut all: Vec<Party> = team
-        .filter_map(|member| {
-            let resource = resolve(member["provider"]["reference"].as_str()?)?;
-            let own = Party { address: None, contacts: Vec::new(), ..party(&resource, role(member)) };
-            let taxonomy = code_in(&member["qualification"], "").map(str::to_owned);
-            Some(Party { taxonomy, references: Vec::new(), ..own })
-        })
-        .collect();
+    let mut all: Vec<Party> = team.filter_map(|one| member(one, resolve)).collect();
     let facility = claim["facility"]["reference"].as_str().and_then(resolve);
     all.extend(facility.map(|one| party(&one, "77")));
     all
+}
+
+/// Loops 2420: members of the care team that a line names.
+fn line_providers(claim: &Value, item: &Value, resolve: &Resolve<'_>) -> Vec<Party> {
+    let numbers: Vec<u64> = list(item, "careTeamSequence").filter_map(Value::as_u64).collect();
+    let is_named = |one: &&Value| one["sequence"].as_u64().is_some_and(|n| numbers.contains(&n));
+    list(claim, "careTeam").filter(is_named).filter_map(|one| member(one, resolve)).collect()
+}
+
+/// A member of the care team in its role.
+fn member(member: &Value, resolve: &Resolve<'_>) -> Option<Party> {
+    let resource = resolve(member["provider"]["reference"].as_str()?)?;
+    let own = Party { address: None, contacts: Vec::new(), ..party(&resource, role(member)) };
+    let taxonomy = code_in(&member["qualification"], "").map(str::to_owned);
+    Some(Party { taxonomy, references: Vec::new(), ..own })
 }
 
 /// Loops 2320 and 2330: the other coverages.
@@ -421,7 +437,7 @@ fn teeth(item: &Value) -> Vec<Tooth> {
 }
 
 fn drug(detail: &Value) -> Option<Drug> {
-    let code = code_in(&detail["productOrService"], code_system("N4")?)?;
+    let code = code_in(&detail["productOrService"], code_system("N4", "")?)?;
     Some(Drug {
         qualifier: "N4".into(),
         code: code.into(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::adjudication::{Decided, rows};
 use super::matching::Matching;
 use super::{ADJUDICATION, CARIN_ADJUDICATION, Context, Known, concept, number};
-use crate::model::{Remittance, RemittanceClaim, RemittanceLine, Service};
+use crate::model::{Remittance, RemittanceClaim, RemittanceLine, Service, allowed_besides};
 use crate::value::Decimal;
 
 /// Modifiers of procedure codes.
@@ -82,7 +82,7 @@ fn kind<'k>(claim: &RemittanceClaim, known: &'k Known) -> &'k str {
 
 /// What the payer allows of a claim without lines: AMT*AU, else what is paid or left to the patient.
 fn allowed(claim: &RemittanceClaim) -> Option<Decimal> {
-    let share: Decimal = claim.adjustments.iter().filter(|one| one.group == "PR").map(|one| one.amount).sum();
+    let share = allowed_besides(&claim.adjustments);
     let is_allowed = claim.paid != Decimal::ZERO || share != Decimal::ZERO;
     claim.amount("AU").or(is_allowed.then_some(claim.paid + share))
 }
@@ -106,7 +106,7 @@ fn items(
     let (mut items, mut added) = (Vec::new(), Vec::new());
     let mut matching = Matching::new(&known.lines);
     for line in &claim.lines {
-        let share: Decimal = line.adjustments.iter().filter(|a| a.group == "PR").map(|a| a.amount).sum();
+        let share = allowed_besides(&line.adjustments);
         let has_allowed = line.amounts.iter().any(|amount| amount.qualifier == "B6");
         let is_allowed = has_allowed || line.paid != Decimal::ZERO || share != Decimal::ZERO;
         let decided = Decided {
@@ -141,10 +141,16 @@ fn items(
     }
 }
 
-/// The system of procedure codes by their qualifier.
-pub(crate) fn code_system(qualifier: &str) -> Option<&'static str> {
+/// The system of procedure codes by their qualifier. `HC` is both levels of HCPCS: a letter and four
+/// digits are level II, everything else is level I, which is CPT and has a system of its own.
+pub(crate) fn code_system(qualifier: &str, code: &str) -> Option<&'static str> {
+    let is_level_two = || {
+        let bytes = code.as_bytes();
+        bytes.len() == 5 && bytes[0].is_ascii_uppercase() && bytes[1..].iter().all(u8::is_ascii_digit)
+    };
     match qualifier {
-        "HC" => Some("http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"),
+        "HC" if is_level_two() => Some("http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"),
+        "HC" => Some("http://www.ama-assn.org/go/cpt"),
         "AD" => Some("http://www.ada.org/cdt"),
         "N4" => Some("http://hl7.org/fhir/sid/ndc"),
         "NU" => Some("https://www.nubc.org/CodeSystem/RevenueCodes"),
@@ -155,10 +161,10 @@ pub(crate) fn code_system(qualifier: &str) -> Option<&'static str> {
 fn product(line: &RemittanceLine) -> Value {
     let code =
         if line.service.code.is_empty() { line.revenue.as_deref() } else { Some(line.service.code.as_str()) };
-    match (code_system(&line.service.qualifier), code) {
-        (Some(system), Some(code)) => concept(system, code),
-        (_, Some(code)) => json!({ "text": code }),
-        (_, None) => json!({ "text": "not told" }),
+    let Some(code) = code else { return json!({ "text": "not told" }) };
+    match code_system(&line.service.qualifier, code) {
+        Some(system) => concept(system, code),
+        None => json!({ "text": code }),
     }
 }
 

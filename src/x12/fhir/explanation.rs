@@ -5,8 +5,6 @@
 use serde_json::{Map, Value, json};
 
 use super::claim_response::without_nulls;
-use super::{Context, Known};
-use crate::model::{Remittance, RemittanceClaim};
 
 /// What identifiers of a claim are.
 const IDENTIFIER_TYPE: &str = "http://hl7.org/fhir/us/carin-bb/CodeSystem/C4BBIdentifierType";
@@ -30,6 +28,20 @@ const OF_A_LINE: [&str; 12] = [
     "bodySite",
 ];
 
+/// What the explanation repeats from the answer.
+const OF_A_RESPONSE: [&str; 10] = [
+    "type",
+    "use",
+    "patient",
+    "created",
+    "insurer",
+    "outcome",
+    "addItem",
+    "adjudication",
+    "total",
+    "processNote",
+];
+
 /// What it repeats from the claim as a whole.
 const OF_A_CLAIM: [&str; 9] = [
     "subType",
@@ -43,60 +55,41 @@ const OF_A_CLAIM: [&str; 9] = [
     "related",
 ];
 
-/// The ExplanationOfBenefit beside a ClaimResponse; `None` for reversals, which explain nothing, and
-/// for claims that are not known here.
-pub fn explanation_of_benefit(
-    context: &Context,
-    remittance: &Remittance,
-    claim: &RemittanceClaim,
-    known: &Known,
-    response: (&str, &Value),
-) -> Option<Value> {
-    let billed = known.resource.as_ref().filter(|_| !claim.is_reversal() && claim.status != "25")?;
-    let (reference, response) = response;
+/// The ExplanationOfBenefit beside a ClaimResponse, made of it and of the claim that it is about, so
+/// that it is the same whichever of both came first. `None` for what is no final decision: reversals,
+/// predeterminations, acknowledgements.
+pub fn explanation_of_benefit(response: (&str, &Value), claim: (&str, &Value)) -> Option<Value> {
+    let ((reference, response), (claim, billed)) = (response, claim);
+    let is_final = response["outcome"] == "complete" && response["use"] == "claim";
+    if !is_final || is_reversal(response) {
+        return None;
+    }
     let mut explained = Map::new();
     let mut put = |name: &str, value: Value| explained.insert(name.to_owned(), value);
     put("resourceType", json!("ExplanationOfBenefit"));
-    put("identifier", json!(identifiers(context, claim)));
+    put("identifier", json!(identifiers(response)));
     put("status", json!("active"));
-    for name in [
-        "type",
-        "use",
-        "patient",
-        "created",
-        "insurer",
-        "outcome",
-        "addItem",
-        "adjudication",
-        "total",
-        "processNote",
-    ] {
+    for name in OF_A_RESPONSE {
         put(name, response[name].clone());
     }
     for name in OF_A_CLAIM {
         put(name, billed[name].clone());
     }
     put("contained", json!(contained(billed)));
-    put("claim", json!({ "reference": known.claim }));
+    put("claim", json!({ "reference": claim }));
     put("claimResponse", json!({ "reference": reference }));
     put(
         "payee",
         json!({
             "type": super::concept("http://terminology.hl7.org/CodeSystem/payeetype", "provider"),
-            "party": context.requestor,
+            "party": response["requestor"],
         }),
     );
     put("insurance", json!(insurance(billed)));
     put("item", json!(items(billed, response)));
-    put(
-        "payment",
-        json!({
-            "type": super::concept(PAYER_STATUS, status(claim)),
-            "date": remittance.payment.date.map(|day| day.to_string()),
-            "amount": response["payment"]["amount"],
-            "identifier": { "value": remittance.trace.number },
-        }),
-    );
+    let mut payment = response["payment"].clone();
+    payment["type"] = super::concept(PAYER_STATUS, status(response));
+    put("payment", payment);
     let whole = without_nulls(Value::Object(explained));
     // A claim that names no coverage or provider cannot be explained in this form.
     let has = |name: &str| {
@@ -105,28 +98,41 @@ pub fn explanation_of_benefit(
     (has("insurance") && has("provider")).then_some(whole)
 }
 
+/// Whether a ClaimResponse takes back an earlier one.
+pub fn is_reversal(response: &Value) -> bool {
+    super::list(response, "extension").any(|one| {
+        let url = one["url"].as_str().unwrap_or_default();
+        url.ends_with("/rcm-claim-status-code") && one["valueCode"] == "22"
+    })
+}
+
 /// What the repeated parts may point to inside of the claim.
 fn contained(billed: &Value) -> Option<Vec<&Value>> {
     let all = super::list(billed, "contained").filter(|one| one["id"] != super::RESIDUAL);
     Some(all.collect::<Vec<_>>()).filter(|list| !list.is_empty())
 }
 
-fn identifiers(context: &Context, claim: &RemittanceClaim) -> Option<Value> {
-    let number = claim.payer_claim.as_ref()?;
-    Some(json!([{
-        "type": { "coding": [{ "system": IDENTIFIER_TYPE, "code": "uc" }] },
-        "system": format!("{}/payer-claim-control-number", context.base),
-        "value": number,
-    }]))
+/// The payer's number of the claim.
+fn identifiers(response: &Value) -> Option<Value> {
+    let mut number = response["identifier"].get(0)?.clone();
+    number["type"] = super::concept(IDENTIFIER_TYPE, "uc");
+    Some(json!([number]))
 }
 
-fn status(claim: &RemittanceClaim) -> &'static str {
-    let is_denied = |one: &crate::model::Adjustment| one.group != "PR" && one.reason != "45";
-    match claim.paid.is_zero() {
-        true if claim.all_adjustments().any(is_denied) => "denied",
-        true => "paid",
-        false if claim.all_adjustments().any(is_denied) => "partiallypaid",
-        false => "paid",
+fn status(response: &Value) -> &'static str {
+    let lines = ["item", "addItem"].into_iter().flat_map(|name| super::list(response, name));
+    let mut rows = lines.chain([response]).flat_map(|one| super::list(one, "adjudication"));
+    let is_denied = rows.any(|row| {
+        let group = &row["category"]["coding"][0];
+        group["system"] == super::GROUPS
+            && group["code"] != "PR"
+            && row["reason"]["coding"][0]["code"] != "45"
+    });
+    let paid = super::decimal_of(&response["payment"]["amount"]["value"]).unwrap_or_default();
+    match (paid.is_zero(), is_denied) {
+        (true, true) => "denied",
+        (false, true) => "partiallypaid",
+        (_, false) => "paid",
     }
 }
 

@@ -75,7 +75,7 @@ fn item(
         }),
         "detail": line.drug.as_ref().map(|drug| json!([{
             "sequence": 1,
-            "productOrService": match code_system(&drug.qualifier) {
+            "productOrService": match code_system(&drug.qualifier, &drug.code) {
                 Some(system) => concept(system, &drug.code),
                 None => json!({ "text": drug.code }),
             },
@@ -103,7 +103,7 @@ fn some(list: &[usize]) -> Option<&[usize]> {
 /// The procedure; an institution's line may have a revenue code alone.
 fn product(line: &Line) -> Value {
     let code = &line.service.code;
-    let mut product = match (code_system(&line.service.qualifier), &line.revenue) {
+    let mut product = match (code_system(&line.service.qualifier, code), &line.revenue) {
         (_, Some(revenue)) if code.is_empty() => concept(REVENUE, revenue),
         (Some(system), _) if !code.is_empty() => concept(system, code),
         _ if code.is_empty() => json!({ "text": "not told" }),

@@ -23,7 +23,7 @@ pub use claim::{ClaimEntry, Decided, claims};
 pub use claim_back::Resolve;
 pub use claim_response::claim_response;
 pub use entries::{Entries, Entry};
-pub use explanation::explanation_of_benefit;
+pub use explanation::{explanation_of_benefit, is_reversal};
 pub use payment::payment_reconciliation;
 pub use residual::{RESIDUAL, residual, to_claim_set};
 pub use status::acknowledgement_response;
@@ -66,8 +66,6 @@ pub struct Known {
     pub kind: String,
     /// Lines, to be matched with those of the remittance.
     pub lines: Vec<KnownLine>,
-    /// The claim itself, from which the explanation for the patient repeats what was billed.
-    pub resource: Option<Value>,
 }
 
 /// A line of a known claim.
@@ -87,16 +85,10 @@ pub struct KnownLine {
 
 impl Known {
     /// What is known of a Claim.
-    pub fn of(base: &str, reference: String, claim: Value) -> Known {
+    pub fn of(base: &str, reference: String, claim: &Value) -> Known {
         let kind = claim["type"]["coding"][0]["code"].as_str().unwrap_or("professional").to_owned();
         let lines = claim["item"].as_array().into_iter().flatten().map(|item| KnownLine::of(base, item));
-        Known {
-            claim: Some(reference),
-            patient: claim["patient"].clone(),
-            kind,
-            lines: lines.collect(),
-            resource: Some(claim),
-        }
+        Known { claim: Some(reference), patient: claim["patient"].clone(), kind, lines: lines.collect() }
     }
 
     /// Who the claim's patient is when nobody here sent the claim.

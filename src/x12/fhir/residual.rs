@@ -23,7 +23,7 @@ const AROUND: [&str; 4] = ["ST", "SE", "BHT", "HL"];
 /// The text of a claim (one transaction set) and how many of its segments a Claim cannot say; `None`
 /// when it can say all.
 pub fn residual(set: &ClaimSet, claim: &Claim) -> Option<(Vec<u8>, usize)> {
-    let own = ClaimSet { claims: vec![claim.clone()], ..set.clone() };
+    let own = alone(set, claim);
     let back = there_and_back(&own);
     let after = back.map(|back| counted(&back.write())).unwrap_or_default();
     let before = counted(&own.write());
@@ -31,6 +31,25 @@ pub fn residual(set: &ClaimSet, claim: &Claim) -> Option<(Vec<u8>, usize)> {
     let changed = lost > 0 || before.values().sum::<usize>() != after.values().sum::<usize>();
     let text = changed.then(|| write_segments(&own.write(), Delimiters::default()).ok()).flatten()?;
     Some((text, lost.max(1)))
+}
+
+/// The set with this claim alone. The others are not copied: they may be thousands, and this is asked for
+/// each of them.
+fn alone(set: &ClaimSet, claim: &Claim) -> ClaimSet {
+    ClaimSet {
+        kind: set.kind,
+        version: set.version.clone(),
+        control: set.control.clone(),
+        purpose: set.purpose.clone(),
+        reference: set.reference.clone(),
+        date: set.date,
+        time: set.time.clone(),
+        use_code: set.use_code.clone(),
+        submitter: set.submitter.clone(),
+        receiver: set.receiver.clone(),
+        claims: vec![claim.clone()],
+        other: set.other.clone(),
+    }
 }
 
 /// How often each segment stands in a set; who sends it to whom is not the claim's.

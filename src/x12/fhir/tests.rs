@@ -5,7 +5,7 @@ use super::{
     explanation_of_benefit, payment_reconciliation, residual, to_claim_set,
 };
 use crate::Raw;
-use crate::model::{ClaimSet, ClaimStatus, Remittance, RemittanceClaim, Status, StatusReport};
+use crate::model::{Adjustment, ClaimSet, ClaimStatus, Remittance, RemittanceClaim, Status, StatusReport};
 use crate::tests::{CLAIM, REMITTANCE, canonical, each_tree};
 use crate::value::{Date, decimal};
 
@@ -37,7 +37,6 @@ fn known() -> Known {
         patient: json!({ "reference": "Patient/p1" }),
         kind: "professional".into(),
         lines: vec![line(1, Some("C1L1"), "99213"), line(2, None, "87880")],
-        resource: None,
     }
 }
 
@@ -119,6 +118,37 @@ fn a_reversal_is_negative_and_names_what_it_takes_back() {
 }
 
 #[test]
+fn interest_is_paid_and_not_allowed() {
+    let mut remittance = remittance();
+    let claim = &mut remittance.claims[0];
+    let line = &mut claim.lines[0];
+    let five = decimal(b"5").expect("an amount");
+    line.amounts.clear();
+    line.paid += five;
+    let interest = Adjustment { group: "CO".into(), reason: "225".into(), amount: -five, quantity: None };
+    line.adjustments.push(interest);
+    let response = claim_response(&context(), &remittance, &remittance.claims[0], &known());
+    let rows = &response["item"][0]["adjudication"];
+    assert_eq!(
+        (amounts(rows, "benefit"), amounts(rows, "eligible")),
+        (vec!["75.00".into()], vec!["90.00".into()])
+    );
+}
+
+#[test]
+fn procedures_are_told_apart_by_their_level() {
+    for (qualifier, code, system) in [
+        ("HC", "99213", Some("http://www.ama-assn.org/go/cpt")),
+        ("HC", "0001F", Some("http://www.ama-assn.org/go/cpt")),
+        ("HC", "J1885", Some("http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets")),
+        ("AD", "D1110", Some("http://www.ada.org/cdt")),
+        ("ZZ", "X", None),
+    ] {
+        assert_eq!(super::claim_response::code_system(qualifier, code), system, "{qualifier} {code}");
+    }
+}
+
+#[test]
 fn a_rejection_is_an_error_and_acceptance_waits() {
     let claim = |category: &str| ClaimStatus {
         id: "C4".into(),
@@ -185,7 +215,7 @@ fn a_claim_comes_back_as_it_went_in() {
         assert_eq!(claim["insurance"][0]["focal"], true);
         let types: Vec<_> = entries.list.iter().map(|one| one.ty).collect();
         assert_eq!(types, ["Organization", "Patient", "Organization", "Coverage", "Practitioner"]);
-        let known = Known::of("https://x", "Claim/1".into(), claim.clone());
+        let known = Known::of("https://x", "Claim/1".into(), claim);
         assert_eq!(known.lines[0].control.as_deref(), Some("C1L1"));
     });
 }
@@ -227,19 +257,23 @@ fn an_explanation_repeats_the_claim_with_what_was_decided() {
         let set = ClaimSet::read(tree).expect("a claim");
         let (list, _) = taken_in(&set);
         let context = context();
-        let known = Known::of("https://x", "Claim/c1".into(), list[0].clone());
+        let known = Known::of("https://x", "Claim/c1".into(), &list[0]);
         let claim = &remittance.claims[0];
         let response = claim_response(&context, &remittance, claim, &known);
-        let explained =
-            explanation_of_benefit(&context, &remittance, claim, &known, ("ClaimResponse/r", &response));
-        let explained = explained.expect("an explanation");
+        let of =
+            |response: &Value| explanation_of_benefit(("ClaimResponse/r", response), ("Claim/c1", &list[0]));
+        let explained = of(&response).expect("an explanation");
+        assert_eq!(explained["claim"]["reference"], "Claim/c1");
+        assert_eq!(explained["payment"]["type"]["coding"][0]["code"], "paid");
+        assert_eq!(explained["identifier"][0]["value"], "P2-778");
         assert_eq!(explained["claimResponse"]["reference"], "ClaimResponse/r");
         assert_eq!(explained["item"][0]["productOrService"], list[0]["item"][0]["productOrService"]);
         assert_eq!(amounts(&explained["item"][1]["adjudication"], "benefit"), ["50.00"]);
         assert_eq!(explained["payment"]["amount"]["value"].to_string(), "120.00");
-        let reversal = RemittanceClaim { status: "22".into(), ..claim.clone() };
-        let none =
-            explanation_of_benefit(&context, &remittance, &reversal, &known, ("ClaimResponse/r", &response));
-        assert_eq!(none, None);
+        for status in ["22", "25"] {
+            let other = RemittanceClaim { status: status.into(), ..claim.clone() };
+            let response = claim_response(&context, &remittance, &other, &known);
+            assert_eq!(of(&response), None, "{status}");
+        }
     });
 }

@@ -26,6 +26,7 @@ pub use common::{Adjustment, Amount, Dated, Note, Number, Reference, Service};
 pub use coverage::OtherCoverage;
 pub use line::{Decision, Drug, Form, Line, Tooth};
 pub use party::{Address, Contact, Entity, Identifier, Party};
+pub(crate) use remittance::allowed_besides;
 pub use remittance::{
     Account, ClaimGroup, Payment, ProviderAdjustment, Remark, Remittance, RemittanceClaim, RemittanceLine,
     Trace,

@@ -274,12 +274,21 @@ impl RemittanceLine {
         found.map(|reference| reference.value.as_str())
     }
 
-    /// What the payer allows: AMT*B6, else the charge without what is neither paid nor the patient's.
+    /// What the payer allows: AMT*B6, else what is paid without interest and what is the patient's.
     pub fn allowed(&self) -> Decimal {
         let said = self.amounts.iter().find(|amount| amount.qualifier == "B6").map(|amount| amount.value);
-        let share: Decimal = self.adjustments.iter().filter(|a| a.group == "PR").map(|a| a.amount).sum();
-        said.unwrap_or(self.paid + share)
+        said.unwrap_or_else(|| self.paid + allowed_besides(&self.adjustments))
     }
+}
+
+/// CARC of interest and penalties paid by the payer, as a negative adjustment.
+const INTEREST: &str = "225";
+
+/// What is allowed beside the amount paid: the patient's share, less interest, which is paid and not
+/// allowed.
+pub(crate) fn allowed_besides(adjustments: &[Adjustment]) -> Decimal {
+    let counts = |one: &&Adjustment| one.group == "PR" || one.reason == INTEREST;
+    adjustments.iter().filter(counts).map(|one| one.amount).sum()
 }
 
 fn day(dates: &[Dated], qualifier: &str) -> Option<Date> {

@@ -8,28 +8,38 @@ const MAX_DEPENDENCIES: usize = 100;
 
 /// A Library as far as it is run.
 #[derive(Clone, Debug)]
-pub(super) struct Library {
-    pub(super) is_view: bool,
-    pub(super) sql: String,
+pub struct Library {
+    /// Whether it is a SQLView, which others read as a table.
+    pub is_view: bool,
+    /// The SQL that every engine understands.
+    pub sql: String,
     /// Names of tables in the SQL, folded as SQL folds them, and what stands behind them.
-    pub(super) tables: Vec<(String, String)>,
-    pub(super) parameters: Vec<Declared>,
+    pub tables: Vec<(String, String)>,
+    /// The parameters that the query declares.
+    pub parameters: Vec<Declared>,
 }
 
 /// A parameter that a query declares.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Declared {
-    pub(super) name: String,
+pub struct Declared {
+    /// Its name, without the colon of the SQL.
+    pub name: String,
     /// A FHIR type.
-    pub(super) ty: String,
+    pub ty: String,
     /// Without a value it is null.
-    pub(super) is_optional: bool,
+    pub is_optional: bool,
 }
 
 /// Whether a resource is a Library with SQL.
-pub(super) fn is_sql(library: Node<'_>) -> bool {
+pub fn is_sql(library: Node<'_>) -> bool {
     kind(library).is_some()
         || contents(library).any(|(_, content_type)| content_type.starts_with("application/sql"))
+}
+
+/// Whether all SQL of a Library is for other engines: such a one is kept, and not run here.
+pub fn is_for_others(library: Node<'_>) -> bool {
+    let mut texts = contents(library).map(|(_, ty)| ty).filter(|ty| ty.starts_with("application/sql"));
+    texts.next().is_some_and(|first| first != "application/sql") && texts.all(|ty| ty != "application/sql")
 }
 
 fn kind(library: Node<'_>) -> Option<&'static str> {
@@ -54,7 +64,11 @@ fn refuse(at: &str, sentence: impl Into<String>) -> Error {
 }
 
 impl Library {
-    pub(super) fn read(library: Node<'_>) -> Result<Library> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// 422 with the place of what is missing or wrong.
+    pub fn read(library: Node<'_>) -> Result<Library> {
         let is_view = kind(library) == Some("sql-view");
         let parameters = parameters(library)?;
         if is_view && !parameters.is_empty() {
