@@ -1,10 +1,11 @@
 //! Rules run over a claim: those that come with the program, those that a practice has stored for all
 //! payers or for this one, and those that a call brings.
 
-use super::known::{Subject, frequency};
+use super::known::Subject;
 use super::request::{day, local};
 use crate::edi::find;
 use crate::operation::{Loaded, Lookup, MAX_ROUNDS, Needs};
+use crate::rcm::frequency;
 use crate::rcm::{BASE, Edit, Edits, TOPIC};
 use crate::rest::{Context, heavy};
 use remit_fhir::{Document, Error, Issue, IssueType, Kind, Result, Severity, json};

@@ -1,9 +1,9 @@
 //! What edits know of a claim beside itself: its days and the last one to file it, its frequency, other
 //! claims of the patient.
 
-use super::request::{day, local};
-use crate::edi::find::{self, items};
-use crate::rcm::{BASE, Days, DeadlineKind, DeadlineRule, deadline};
+use super::request::local;
+use crate::edi::find;
+use crate::rcm::{Days, DeadlineKind, DeadlineRule, deadline, frequency, service_days};
 use crate::rest::Context;
 use remit_fhir::Result;
 use serde_json::Value;
@@ -35,36 +35,13 @@ impl Subject {
         with: Vec<(String, Value)>,
     ) -> Result<Subject> {
         let others = others(cx, &claim, own).await?;
-        let days = days(&claim);
+        let days = service_days(&claim).map(|(first, last)| (first.to_owned(), last.to_owned()));
         let filing_deadline = match &days {
             Some((first, _)) => filing_deadline(cx, &claim, first).await?,
             None => None,
         };
         Ok(Subject { days, filing_deadline, claim, others, with })
     }
-}
-
-/// First and last day of service: of the lines, else of the whole claim.
-pub(super) fn days(claim: &Value) -> Option<(String, String)> {
-    let mut all: Vec<&str> = Vec::new();
-    for item in items(claim, "item") {
-        let period = &item["servicedPeriod"];
-        let end = day(&period["end"]).or(day(&period["start"]));
-        all.extend([day(&item["servicedDate"]), day(&period["start"]), end].into_iter().flatten());
-    }
-    if all.is_empty() {
-        let period = &claim["billablePeriod"];
-        all.extend([day(&period["start"]), day(&period["end"])].into_iter().flatten());
-    }
-    Some((all.iter().min()?.to_string(), all.iter().max()?.to_string()))
-}
-
-/// 1 original, 7 replacement, 8 void.
-pub(super) fn frequency(claim: &Value) -> &str {
-    let system = format!("{BASE}/CodeSystem/rcm-claim-frequency");
-    let all = items(claim, "supportingInfo").flat_map(|one| items(&one["code"], "coding"));
-    let found = all.filter(|one| one["system"] == system.as_str()).find_map(|one| one["code"].as_str());
-    found.unwrap_or("1")
 }
 
 /// The last day for a claim, or for the correction of one, where it counts from the service.
@@ -95,22 +72,4 @@ async fn others(cx: &Context<'_>, claim: &Value, own: Option<&str>) -> Result<Ve
         .filter(|one| Some(one.reference.as_str()) != own && !is_same(&one.resource))
         .map(|one| one.resource)
         .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn days_are_those_of_the_lines_else_those_of_the_claim() {
-        let lines = json!({ "billablePeriod": { "start": "2020-01-01" }, "item": [
-            { "servicedDate": "2026-01-05" },
-            { "servicedPeriod": { "start": "2026-01-03T10:00:00Z", "end": "2026-01-09" } },
-        ] });
-        assert_eq!(days(&lines), Some(("2026-01-03".into(), "2026-01-09".into())));
-        let whole = json!({ "billablePeriod": { "start": "2020-01-01", "end": "2020-01-02" } });
-        assert_eq!(days(&whole), Some(("2020-01-01".into(), "2020-01-02".into())));
-        assert_eq!(days(&json!({ "item": [{ "sequence": 1 }] })), None);
-    }
 }

@@ -4,8 +4,8 @@
 //! Payers send the money and the remittance within three banking days of each other; both bring the
 //! same trace number.
 
-use super::request::{decimal, number, only, target, value};
-use crate::edi::find::{self, Found, items};
+use super::request::{decimal, number, value};
+use crate::edi::find::{self, Found, items, target};
 use crate::edi::identity;
 use crate::edi::record::{Record, reference};
 use crate::operation::Invocation;
@@ -40,7 +40,7 @@ struct Transaction {
 }
 
 pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
-    only(&call, &["bankTransaction"])?;
+    call.parameters.only(&["bankTransaction"])?;
     let cx = &call.cx;
     let transactions = transactions(&call)?;
     let mut attempts = Attempting::default();

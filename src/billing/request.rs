@@ -1,8 +1,7 @@
 //! What the operations are called with, as values, and resources as they are read.
 
 use crate::edi::find::{self, Found};
-pub(super) use crate::edi::request::only;
-use crate::operation::{Invocation, Target};
+use crate::operation::Invocation;
 use crate::rest::Context;
 use remit_fhir::{Error, IssueType, Node, Result};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -25,15 +24,6 @@ pub(super) fn resource(call: &Invocation<'_>, name: &str, ty: &str) -> Result<Op
     value(node).map(Some)
 }
 
-/// A truth value; false when absent.
-pub(super) fn flag(call: &Invocation<'_>, name: &str) -> Result<bool> {
-    match call.parameters.get(name).as_deref() {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(Error::invalid(format!("{name} is true or false.")).at(name)),
-    }
-}
-
 /// References in a parameter: `valueReference`, or a text such as `Coverage/12`.
 pub(super) fn references(call: &Invocation<'_>, name: &str) -> Vec<String> {
     let of_body = call
@@ -46,17 +36,6 @@ pub(super) fn references(call: &Invocation<'_>, name: &str) -> Vec<String> {
 /// A reference without the address of this server before it.
 pub(super) fn local<'r>(cx: &Context<'_>, reference: &'r str) -> &'r str {
     reference.strip_prefix(cx.base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(reference)
-}
-
-/// The resource that an operation is called on: 404 and 410 as a read.
-pub(super) async fn target(call: &Invocation<'_>) -> Result<Found> {
-    let Target::Instance(ty, id) = call.target else {
-        return Err(Error::internal("an operation on a resource was called elsewhere"));
-    };
-    let stored = call.cx.store.read(call.cx.plan, ty, id).await?;
-    let body = stored.body.as_deref().unwrap_or_default();
-    let resource = serde_json::from_slice(body).map_err(Error::internal)?;
-    Ok(Found { reference: format!("{}/{id}", call.cx.defs.name(ty)), stored, resource })
 }
 
 /// A resource that a parameter names: 404 at the parameter when it is not there.

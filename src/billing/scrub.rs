@@ -2,8 +2,9 @@
 
 use super::edits::{Finding, findings};
 use super::known::Subject;
-use super::request::{local, only, resource, target};
+use super::request::{local, resource};
 use crate::edi::find;
+use crate::edi::find::target;
 use crate::operation::{Invocation, Target};
 use crate::rcm::Edits;
 use crate::rest::{Answer, sound};
@@ -16,7 +17,7 @@ const MAX_GIVEN: usize = 20;
 pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
     let cx = &call.cx;
     let is_instance = matches!(call.target, Target::Instance(..));
-    only(&call, if is_instance { &["payerRules"][..] } else { &["claim", "payerRules"][..] })?;
+    call.parameters.only(if is_instance { &["payerRules"][..] } else { &["claim", "payerRules"][..] })?;
     let (claim, own) = match is_instance {
         true => {
             let found = target(&call).await?;

@@ -2,9 +2,10 @@
 //! another of them when that one comes later, so that the order of arrival changes nothing.
 
 use super::find::{self, Found, KnownClaim, items};
-use super::origin::{day, frequency};
+use super::origin::day;
 use super::record::{Record, reference};
 use super::reversals::{explanation_id, sums};
+use crate::rcm::frequency;
 use crate::rest::Context;
 use remit_fhir::Result;
 use remit_x12::Decimal;

@@ -11,6 +11,7 @@ use super::rules::{self, Rules};
 use super::task::{self, Work, add};
 use crate::rcm::{
     BASE, CATEGORY, Days, DeadlineKind, Denial, REASONS, day_number, deadline, denial, is_decision,
+    service_days,
 };
 use crate::rest::Context;
 use futures_util::future::BoxFuture;
@@ -41,14 +42,6 @@ impl Posted<'_> {
 pub(crate) fn payer<'v>(claim: &'v Value, response: &'v Value) -> &'v str {
     let of = |resource: &'v Value| resource["insurer"]["reference"].as_str();
     of(claim).or_else(|| of(response)).unwrap_or_default()
-}
-
-/// The first day of service of a claim.
-pub(crate) fn service_day(claim: &Value) -> &str {
-    let days = items(claim, "item").filter_map(|item| {
-        item["servicedDate"].as_str().or_else(|| item["servicedPeriod"]["start"].as_str())?.get(..10)
-    });
-    days.min().or_else(|| claim["billablePeriod"]["start"].as_str()?.get(..10)).unwrap_or_default()
 }
 
 /// Adds the work that the answers of a file leave, and ends what they finish. What a file led to holds the
@@ -232,7 +225,7 @@ impl Decisions {
 /// The work on one answer.
 fn task(posted: &Posted<'_>, denial: &Denial, rules: &Rules, now: i64) -> Value {
     let claim = &posted.answered.claim;
-    let days = Days { service: service_day(claim), notice: &posted.day };
+    let days = Days { service: service_days(claim).map_or("", |(first, _)| first), notice: &posted.day };
     let limit = |kind| deadline(&rules.deadlines, posted.payer(), kind, None, days);
     let (action, limit) = match denial.is_unprocessable {
         true => {

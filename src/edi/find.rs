@@ -1,6 +1,7 @@
 //! What the record knows of the things that a file names: claims by their control numbers, organizations
 //! and people by their identifiers. Many are asked for with one search.
 
+use crate::operation::{Invocation, Target};
 use crate::rest::{Context, read_with, reader};
 use futures_util::future::BoxFuture;
 use remit_fhir::{Error, Result};
@@ -30,6 +31,17 @@ pub(crate) struct Found {
     pub(crate) stored: Stored,
     /// What it says.
     pub(crate) resource: Value,
+}
+
+/// The resource that an operation is called on: 404 and 410 as a read.
+pub(crate) async fn target(call: &Invocation<'_>) -> Result<Found> {
+    let Target::Instance(ty, id) = call.target else {
+        return Err(Error::internal("an operation was called where its definition does not put it"));
+    };
+    let stored = call.cx.store.read(call.cx.plan, ty, id).await?;
+    let body = stored.body.as_deref().unwrap_or_default();
+    let resource = serde_json::from_slice(body).map_err(Error::internal)?;
+    Ok(Found { reference: format!("{}/{id}", call.cx.defs.name(ty)), stored, resource })
 }
 
 /// The resources of a type of which a parameter has one of some values, whatever the system.

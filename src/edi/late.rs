@@ -5,9 +5,10 @@
 use super::choice::{self, Said};
 use super::claims::{AWAITS_ANSWER, AWAITS_ORIGINAL};
 use super::find::{self, Found, items};
-use super::origin::{day, frequency, is_later};
+use super::origin::{day, is_later};
 use super::record::{Record, TAG, tag};
 use super::remittance;
+use crate::rcm::frequency;
 use crate::rest::Context;
 use remit_fhir::Result;
 use remit_x12::fhir::is_reversal;

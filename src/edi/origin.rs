@@ -3,6 +3,7 @@
 
 use super::find::{self, Found, items};
 use super::record::{Record, reference};
+use crate::rcm::frequency;
 use crate::rest::Context;
 use remit_fhir::Result;
 use remit_x12::fhir::{ClaimEntry, Decided};
@@ -25,14 +26,6 @@ pub(super) struct Origins {
 /// Whether a claim replaces or voids another.
 pub(super) fn is_later(claim: &Value) -> bool {
     matches!(frequency(claim), "7" | "8")
-}
-
-pub(super) fn frequency(claim: &Value) -> &str {
-    let of = items(claim, "supportingInfo")
-        .filter(|info| items(&info["category"], "coding").any(|coding| coding["code"] == "claim-frequency"));
-    of.flat_map(|info| items(&info["code"], "coding"))
-        .find_map(|coding| coding["code"].as_str())
-        .unwrap_or("1")
 }
 
 pub(super) fn day<'v>(claim: &'v Value, name: &str) -> &'v str {

@@ -1,7 +1,8 @@
 //! Where a claim's services were given, and the clock of that place: an 837 names the place only where
 //! it is not the address of who bills, and tells the time of sending without its zone.
 
-use super::find::{self, Found, items};
+use super::find::{self, Found};
+use crate::rcm::timezone;
 use crate::rest::Context;
 use jiff::civil;
 use remit_fhir::Result;
@@ -9,9 +10,6 @@ use remit_x12::Date;
 use remit_x12::fhir::ClaimEntry;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-
-/// The extension with a time zone of the IANA database.
-const ZONE: &str = "http://hl7.org/fhir/StructureDefinition/timezone";
 
 /// Places and organizations that the claims of a set name, as far as the record knows them.
 pub(super) struct Places {
@@ -69,11 +67,7 @@ impl Places {
         let place = self.known.get(claim["facility"]["reference"].as_str().unwrap_or_default());
         let manager = place.and_then(|place| self.known.get(owner(&place.resource)?));
         let provider = self.known.get(claim["provider"]["reference"].as_str().unwrap_or_default());
-        [place, manager, provider].into_iter().flatten().find_map(|one| {
-            items(&one.resource, "extension")
-                .find(|extension| extension["url"] == ZONE)
-                .and_then(|extension| extension["valueCode"].as_str())
-        })
+        [place, manager, provider].into_iter().flatten().find_map(|one| timezone(&one.resource))
     }
 }
 

@@ -31,32 +31,18 @@ const SETS: [&str; 5] = ["835", "837", "277", "999", "TA1"];
 impl Request {
     /// Reads the parameters; `content` is the name of the one with the file.
     pub(super) fn read(call: &Invocation<'_>, content: &str) -> Result<Request> {
-        let known = [content, "mode", "dryRun", "expect"];
-        only(call, &known)?;
+        call.parameters.only(&[content, "mode", "dryRun", "expect"])?;
         let mode = match call.parameters.get("mode").as_deref() {
             None | Some("strict") => Mode::Strict,
             Some("post-and-flag") => Mode::PostAndFlag,
             Some(_) => return Err(Error::invalid("mode is strict or post-and-flag.").at("mode")),
         };
-        let is_dry_run = match call.parameters.get("dryRun").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(Error::invalid("dryRun is true or false.").at("dryRun")),
-        };
+        let is_dry_run = call.parameters.flag("dryRun")?;
         let expect = call.parameters.get("expect");
         if expect.as_deref().is_some_and(|set| !SETS.contains(&set)) {
             return Err(Error::invalid(format!("expect is one of {}.", SETS.join(", "))).at("expect"));
         }
         Ok(Request { bytes: file(call, content)?, mode, is_dry_run, expect })
-    }
-}
-
-/// 400 for parameters that are not known.
-pub(crate) fn only(call: &Invocation<'_>, known: &[&str]) -> Result<()> {
-    match call.parameters.names().iter().find(|name| !known.contains(&name.as_str()) && *name != "_format") {
-        None => Ok(()),
-        Some(_) => Err(Error::invalid(format!("Unknown parameter; known are {}.", known.join(", ")))
-            .coded(IssueType::NotSupported)),
     }
 }
 

@@ -3,8 +3,7 @@
 use super::file::refuse;
 use super::find;
 use super::interchange::MEDIA_TYPE;
-use super::request::only;
-use crate::operation::{Invocation, Target};
+use crate::operation::Invocation;
 use crate::rcm::BASE;
 use crate::rest::{Answer, Context};
 use remit_fhir::{Error, IssueType, Kind, Result, base64};
@@ -18,14 +17,9 @@ use std::collections::{BTreeSet, HashMap};
 const DEPTH: usize = 2;
 
 pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
-    only(&call, &["partner", "guide"])?;
+    call.parameters.only(&["partner", "guide"])?;
     let cx = &call.cx;
-    let Target::Instance(ty, id) = call.target else {
-        return Err(Error::internal("$to-x12 was called where its definition does not put it"));
-    };
-    let stored = cx.store.read(cx.plan, ty, id).await?;
-    let body = stored.body.unwrap_or_default();
-    let claim: Value = serde_json::from_slice(&body).map_err(Error::internal)?;
+    let claim = find::target(&call).await?.resource;
     let set = set(cx, &claim, HashMap::new()).await?;
     let guide = call.parameters.get("guide");
     if guide.as_deref().is_some_and(|guide| guide != set.version) {

@@ -2,7 +2,7 @@
 //! request the TA1 and 999 that a receiver would answer. Nothing is written.
 
 use super::interchange::MEDIA_TYPE;
-use super::request::{file, only};
+use super::request::file;
 use crate::operation::Invocation;
 use crate::rcm::BASE;
 use crate::rest::{Answer, heavy};
@@ -17,7 +17,7 @@ const MAX_TOLD: usize = 1_000;
 const LEVELS: [Level; 4] = [Level::Syntax, Level::Guide, Level::Balance, Level::Situation];
 
 pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
-    only(&call, &["content", "level", "partner"])?;
+    call.parameters.only(&["content", "level", "partner"])?;
     let asked = level(call.parameters.get("level").as_deref())?;
     let bytes = file(&call, "content")?;
     let level = LEVELS[asked.min(LEVELS.len()) - 1];

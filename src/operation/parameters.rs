@@ -1,7 +1,10 @@
 //! What an operation is called with: a Parameters resource, a single resource, or the query of a URL
 //! (<https://hl7.org/fhir/R4/operations.html#request>).
 
-use remit_fhir::{Document, Error, Node, Result};
+use remit_fhir::{Document, Error, IssueType, Node, Result};
+
+/// Longest name of a parameter that an answer repeats; those of operations have some 20 characters.
+const MAX_NAME: usize = 64;
 
 /// The parameters of one call.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +56,36 @@ impl Parameters {
     /// The value of a primitive parameter that must be there.
     pub fn require(&self, name: &str) -> Result<String> {
         self.get(name).ok_or_else(|| Error::invalid(format!("The parameter {name} is missing.")))
+    }
+
+    /// A truth value; false when it is absent.
+    ///
+    /// # Errors
+    /// 400 for any other text.
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Error::invalid(format!("{name} is true or false.")).at(name)),
+        }
+    }
+
+    /// That nothing is given but what the operation knows, and `_format`.
+    ///
+    /// # Errors
+    /// 400 that names the parameter, as far as it looks like one, and those that there are.
+    pub fn only(&self, known: &[&str]) -> Result<()> {
+        let names = self.names();
+        let Some(other) = names.iter().find(|name| !known.contains(&name.as_str()) && *name != "_format")
+        else {
+            return Ok(());
+        };
+        let text = format!("There is no such parameter here. There are {}.", known.join(", "));
+        let error = Error::invalid(text).coded(IssueType::NotSupported);
+        // The name is the caller's; it is repeated only when it looks like one.
+        let is_name = other.len() <= MAX_NAME
+            && other.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        Err(if is_name { error.at(other.as_str()) } else { error })
     }
 
     /// A parameter that is a resource. A body that is no Parameters resource stands for the
@@ -111,6 +144,18 @@ mod tests {
         assert_eq!(all.require("periodEnd").unwrap_err().status(), 400);
         assert!(all.resource("who").is_some() && all.resource("resource").is_none());
         assert_eq!(all.names(), ["groupBy", "n", "periodStart", "n", "who"]);
+    }
+
+    #[test]
+    fn what_an_operation_does_not_know_is_refused_by_its_name() {
+        let given = |name: &str| Parameters::new(vec![(name.to_owned(), "maybe".to_owned())], None);
+        assert!(given("level").only(&["level"]).is_ok() && given("_format").only(&[]).is_ok());
+        let issues = |name: &str| given(name).only(&["level", "partner"]).unwrap_err().outcome().to_string();
+        let told = issues("levle");
+        assert!(told.contains("\"levle\"") && told.contains("level, partner"), "{told}");
+        assert!(!issues("<b>").contains("<b>"));
+        assert_eq!(given("dryRun").flag("dryRun").unwrap_err().status(), 400);
+        assert!(!given("x").flag("dryRun").unwrap());
     }
 
     #[test]

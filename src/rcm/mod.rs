@@ -7,6 +7,7 @@
 
 mod artefacts;
 mod before;
+mod claim;
 mod classes;
 mod deadline;
 mod denial;
@@ -26,6 +27,7 @@ mod tests;
 mod variance;
 
 pub use artefacts::{ARTEFACTS, Artefact, artefacts_of};
+pub use claim::{frequency, service_days, timezone};
 pub use classes::{CATEGORY, Classes, Meaning, REASONS};
 pub use deadline::{Days, DeadlineKind, DeadlineRule, business_day, day_number, day_text, deadline};
 pub use denial::{Denial, DeniedLine, denial, is_decision, is_reversal};

@@ -2,12 +2,14 @@
 //! day, a Communication in preparation and the letter.
 
 use super::packet::Packet;
-use super::request::{claim, only, references, there, zone};
-use crate::edi::denial::{OPEN, payer, service_day};
+use super::request::{claim, references, there, zone};
+use crate::edi::denial::{OPEN, payer};
 use crate::edi::find::{self, Found, items};
 use crate::edi::rules;
 use crate::operation::Invocation;
-use crate::rcm::{BASE, Days, DeadlineKind, Denial, business_day, day_number, deadline, denial, is_decision};
+use crate::rcm::{
+    BASE, Days, DeadlineKind, Denial, business_day, day_number, deadline, denial, is_decision, service_days,
+};
 use crate::rest::{Answer, Attempting, Context};
 use remit_fhir::{Error, IssueType, Result};
 use remit_store::system_clock;
@@ -35,7 +37,7 @@ pub(super) struct Request {
 
 impl Request {
     fn read(call: &Invocation<'_>) -> Result<Request> {
-        only(call, &["denialResponse", "line", "level", "narrative", "document", "override"])?;
+        call.parameters.only(&["denialResponse", "line", "level", "narrative", "document", "override"])?;
         let mut responses = references(call, "denialResponse", &["ClaimResponse"])?;
         let response = responses.pop().filter(|_| responses.is_empty()).ok_or_else(|| {
             Error::invalid("denialResponse names the one ClaimResponse that denied.")
@@ -130,7 +132,8 @@ impl<'c> Case<'c> {
         let notice = business_day(response.resource["created"].as_str().unwrap_or_default(), zone.as_deref());
         stands(cx, claim, &response, &notice, zone.as_deref()).await?;
         let appeals = open_appeals(cx, claim, &denial).await?;
-        let days = Days { service: service_day(&claim.resource), notice: &notice };
+        let days =
+            Days { service: service_days(&claim.resource).map_or("", |(first, _)| first), notice: &notice };
         let limit = deadline(&rules.deadlines, payer, DeadlineKind::Appeal, request.level.as_deref(), days)
             .map(|(day, contract)| (day, contract.to_owned()));
         let today = business_day(&remit_fhir::date::instant(now), zone.as_deref());

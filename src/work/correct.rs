@@ -2,12 +2,12 @@
 //! draft that follows it.
 
 use super::packet::created;
-use super::request::{claim, only};
+use super::request::claim;
 use crate::edi::find::{self, Found, identifiers, items};
 use crate::edi::identity;
 use crate::edi::record::own_code;
 use crate::operation::Invocation;
-use crate::rcm::{BASE, is_decision, is_reversal};
+use crate::rcm::{BASE, frequency, is_decision, is_reversal};
 use crate::rest::{Answer, Attempting, Context, Patch};
 use bytes::Bytes;
 use remit_fhir::{Document, Error, IssueType, Node, Result, base64, date, json as text};
@@ -29,7 +29,7 @@ struct Request {
 
 impl Request {
     fn read(call: &Invocation<'_>) -> Result<Request> {
-        only(call, &["frequency", "patch"])?;
+        call.parameters.only(&["frequency", "patch"])?;
         let frequency = match call.parameters.get("frequency").as_deref() {
             Some("7") => "7",
             Some("8") => "8",
@@ -142,15 +142,6 @@ async fn followers(cx: &Context<'_>, original: &Found) -> Result<usize> {
         return Err(Error::conflict("This claim is a void; there is nothing to correct in it.").at("Claim"));
     }
     Ok(all.len())
-}
-
-fn frequency(claim: &Value) -> &str {
-    let own = items(claim, "supportingInfo").flat_map(|info| items(&info["code"], "coding"));
-    let system = format!("{BASE}/CodeSystem/rcm-claim-frequency");
-    own.into_iter()
-        .find(|coding| coding["system"] == system.as_str())
-        .and_then(|coding| coding["code"].as_str())
-        .unwrap_or("1")
 }
 
 /// The draft of the new claim.

@@ -1,37 +1,22 @@
 //! What the operations are called with and on: a claim, and references of the caller.
 
 use crate::edi::find::{self, Found};
-use crate::operation::{Invocation, Target};
+use crate::operation::Invocation;
+use crate::rcm::timezone;
 use crate::rest::Context;
 use remit_fhir::{Error, IssueType, Result};
-use remit_store::Stored;
 use serde_json::Value;
 
 /// The claim that an operation is called on.
 pub(super) async fn claim(call: &Invocation<'_>) -> Result<Found> {
-    let Target::Instance(ty, id) = call.target else {
-        return Err(Error::internal("the operation was called where its definition does not put it"));
-    };
-    let stored: Stored = call.cx.store.read(call.cx.plan, ty, id).await?;
-    let body = stored.body.clone().unwrap_or_default();
-    let resource: Value = serde_json::from_slice(&body).map_err(Error::internal)?;
-    if resource["use"] != "claim" || resource["status"] != "active" {
+    let found = find::target(call).await?;
+    if found.resource["use"] != "claim" || found.resource["status"] != "active" {
         return Err(Error::conflict(
             "The claim is not an active claim (use claim, status active), so nothing was sent that could be changed.",
         )
         .at("Claim.status"));
     }
-    Ok(Found { reference: format!("Claim/{id}"), stored, resource })
-}
-
-/// 400 for parameters that are not known.
-pub(super) fn only(call: &Invocation<'_>, known: &[&str]) -> Result<()> {
-    let names = call.parameters.names();
-    match names.iter().find(|name| !known.contains(&name.as_str()) && *name != "_format") {
-        None => Ok(()),
-        Some(_) => Err(Error::invalid(format!("Unknown parameter; known are {}.", known.join(", ")))
-            .coded(IssueType::NotSupported)),
-    }
+    Ok(found)
 }
 
 /// The references in a parameter, as `Type/id`; 400 for one that leads elsewhere.
@@ -71,11 +56,16 @@ pub(super) async fn zone(cx: &Context<'_>, claim: &Value) -> Result<Option<Strin
     let mut found: Vec<Option<String>> = Vec::new();
     if let Some(facility) = next[0] {
         let location = find::read(cx, &[facility.to_owned()]).await?.pop();
-        found.push(location.as_ref().and_then(|one| own_zone(&one.resource)));
+        found.push(location.as_ref().and_then(|one| timezone(&one.resource).map(str::to_owned)));
         let manager = location
             .and_then(|one| one.resource["managingOrganization"]["reference"].as_str().map(str::to_owned));
         if let Some(manager) = manager {
-            found.push(find::read(cx, &[manager]).await?.pop().and_then(|one| own_zone(&one.resource)));
+            found.push(
+                find::read(cx, &[manager])
+                    .await?
+                    .pop()
+                    .and_then(|one| timezone(&one.resource).map(str::to_owned)),
+            );
         }
     }
     let provider = next.pop().flatten().filter(|reference| reference.starts_with("Organization/"));
@@ -83,15 +73,11 @@ pub(super) async fn zone(cx: &Context<'_>, claim: &Value) -> Result<Option<Strin
         && let Some(provider) = provider
     {
         found.push(
-            find::read(cx, &[provider.to_owned()]).await?.pop().and_then(|one| own_zone(&one.resource)),
+            find::read(cx, &[provider.to_owned()])
+                .await?
+                .pop()
+                .and_then(|one| timezone(&one.resource).map(str::to_owned)),
         );
     }
     Ok(found.into_iter().flatten().next())
-}
-
-fn own_zone(resource: &Value) -> Option<String> {
-    find::items(resource, "extension")
-        .find(|one| one["url"] == "http://hl7.org/fhir/StructureDefinition/timezone")?["valueCode"]
-        .as_str()
-        .map(str::to_owned)
 }

@@ -26,19 +26,6 @@ pub(super) fn invalid(name: &str, code: IssueType, sentence: impl Into<String>) 
     Error::invalid(sentence).coded(code).at(name)
 }
 
-/// 400 for inputs that are not known.
-pub(super) fn only(call: &Invocation<'_>, known: &[&str]) -> Result<()> {
-    let names = call.parameters.names();
-    match names.iter().find(|name| !known.contains(&name.as_str()) && *name != "_format") {
-        None => Ok(()),
-        Some(name) if name.len() <= 64 => {
-            let sentence = format!("There is no such input here. There are {}.", known.join(", "));
-            Err(invalid(name, IssueType::NotSupported, sentence))
-        }
-        Some(_) => Err(invalid("Parameters", IssueType::NotSupported, "There is no input of such a name.")),
-    }
-}
-
 /// A day, `2026-03-31`.
 pub(super) fn day(text: &str, name: &str) -> Result<String> {
     let is_day = Moment::parse(text)

@@ -1,7 +1,7 @@
 //! `$rcm-opportunities`: money that can still be had, with what the record itself says of the chance. The
 //! SQL finds it and counts what became of the like; here the last days are added and the list is ranked.
 
-use super::listing::{Common, Row, each, invalid, number, only, over, part, question};
+use super::listing::{Common, Row, each, invalid, number, over, part, question};
 use crate::app::App;
 use crate::edi::denial::money;
 use crate::edi::rules;
@@ -35,7 +35,7 @@ impl App {
     }
 
     async fn opportune(&self, call: &Invocation<'_>) -> Result<Answer> {
-        only(call, KNOWN)?;
+        call.parameters.only(KNOWN)?;
         let common = Common::read(call)?;
         let as_of = common.as_of.clone().ok_or_else(|| {
             invalid("asOf", IssueType::Required, "Give the day: a date such as 2026-03-31.")

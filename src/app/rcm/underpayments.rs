@@ -1,7 +1,7 @@
 //! `$rcm-underpayments`: the lines that payers allowed less than their contracts let expect, with the claims
 //! and the last day to dispute. The SQL stands on the layer of the measure `rcm-underpayment`.
 
-use super::listing::{Common, Row, amount, day, each, invalid, number, only, over, part, question};
+use super::listing::{Common, Row, amount, day, each, invalid, number, over, part, question};
 use crate::app::App;
 use crate::edi::denial::money;
 use crate::edi::find::{self, Found};
@@ -148,7 +148,7 @@ struct Request {
 
 impl Request {
     fn read(call: &Invocation<'_>) -> Result<Request> {
-        only(call, KNOWN)?;
+        call.parameters.only(KNOWN)?;
         let (start, end) = period(call)?;
         let mut common = Common::read(call)?;
         let (mut tolerance, mut tolerance_percent) = (Decimal::ZERO, Decimal::ZERO);

@@ -6,8 +6,8 @@ mod benefits;
 mod price;
 mod services;
 
-use super::request::{cents, day, local, named, number, only, resource, target};
-use crate::edi::find::{self, Found, items};
+use super::request::{cents, day, local, named, number, resource};
+use crate::edi::find::{self, Found, items, target};
 use crate::operation::{Invocation, Target};
 use crate::rest::{Answer, Context, sound};
 use arithmetic::{Cover, Estimate, Line, Step};
@@ -29,7 +29,7 @@ const MAX_RESPONSES: usize = 200;
 const DAY_US: i64 = 86_400_000_000;
 
 pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
-    only(&call, &["coverage", "services", "eligibilityResponse", "network", "asOf", "maxAge"])?;
+    call.parameters.only(&["coverage", "services", "eligibilityResponse", "network", "asOf", "maxAge"])?;
     let cx = &call.cx;
     let coverage = coverage(&call).await?;
     let (services, currency) = services::services(&call)?;

@@ -6,12 +6,13 @@ mod draft;
 mod people;
 
 use super::edits::findings;
-use super::known::{Subject, frequency};
-use super::request::{flag, has_code, only, target, value};
-use crate::edi::find::{self, Found, items};
+use super::known::Subject;
+use super::request::{has_code, value};
+use crate::edi::find::{self, Found, items, target};
 use crate::edi::identity;
 use crate::edi::record::{Record, reference};
 use crate::operation::Invocation;
+use crate::rcm::frequency;
 use crate::rest::{Answer, Attempting, Context};
 use draft::{Kind, Visit};
 use remit_fhir::{Error, Issue, IssueType, Result, Severity, operation_outcome};
@@ -19,9 +20,9 @@ use remit_store::system_clock;
 use serde_json::{Value, json};
 
 pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
-    only(&call, &["coverage", "claimType", "dryRun"])?;
+    call.parameters.only(&["coverage", "claimType", "dryRun"])?;
     let cx = &call.cx;
-    let is_dry_run = flag(&call, "dryRun")?;
+    let is_dry_run = call.parameters.flag("dryRun")?;
     let asked = super::request::references(&call, "coverage");
     let mut attempts = Attempting::default();
     loop {

@@ -8,7 +8,6 @@
 mod package;
 mod send;
 
-use super::request::only;
 use crate::operation::Invocation;
 use crate::rest::{Answer, Context, etag};
 use package::Package;
@@ -20,7 +19,7 @@ use serde_json::{Value, json};
 const MAX_CLAIMS: usize = 100;
 
 pub(super) async fn run(call: Invocation<'_>) -> Result<Answer> {
-    only(&call, &["resource"])?;
+    call.parameters.only(&["resource"])?;
     let node = call.parameters.resource("resource").ok_or_else(|| {
         Error::invalid("Give a Claim, or a Bundle with claims and what they refer to.")
             .coded(IssueType::Required)

@@ -2,7 +2,7 @@
 
 use super::package::Package;
 use crate::billing::edits::{Finding, findings};
-use crate::billing::known::{Subject, frequency};
+use crate::billing::known::Subject;
 use crate::billing::request::local;
 use crate::edi::find::{self, Found, items};
 use crate::edi::identity;
@@ -10,6 +10,7 @@ use crate::edi::record::{Record, own_code, reference};
 use crate::edi::send::{self, Outgoing};
 use crate::edi::task::add;
 use crate::rcm::BASE;
+use crate::rcm::frequency;
 use crate::rest::{Attempting, Context, sound};
 use bytes::Bytes;
 use remit_fhir::{Error, Issue, IssueType, Kind, Result, date, json as text};
