@@ -1,12 +1,14 @@
 //! Requests that are answered in the background: only the caller who asked may look, the number of each
 //! caller is bounded, what is called off ends, and what is lost with a process is said to be lost.
 
+use crate::cedar_files::cedar;
 use crate::database::Database;
-use crate::http::Client;
+use crate::http::{Client, Response};
 use crate::server::{Server, remit};
+use crate::x12::{locations, parameters, process};
 use remit_search::{Access, AccessPlan};
 use remit_store::{Config, JobState, Store};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The longest that an answer may take below.
@@ -23,11 +25,15 @@ fn ask(client: &mut Client, target: &str) -> String {
 }
 
 fn wait(client: &mut Client, address: &str) -> Value {
+    finished(client, address).expect(200).json()
+}
+
+fn finished(client: &mut Client, address: &str) -> Response {
     let until = Instant::now() + PATIENCE;
     loop {
         let answer = client.get(address);
         if answer.status != 202 {
-            return answer.expect(200).json();
+            return answer;
         }
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert!(Instant::now() < until, "there is no answer");
@@ -56,6 +62,44 @@ fn the_answer_in_the_background_is_that_of_the_same_request_and_outlives_a_resta
         let mut again = server.client().get(&path).expect(200).json();
         again["date"] = Value::Null;
         assert_eq!(again, now);
+    }
+}
+
+/// Sends a file in the background; gives the address of the answer.
+fn send(client: &mut Client, text: &str) -> String {
+    let body = parameters("content", text).to_string();
+    let headers = [("Prefer", "respond-async"), ("Content-Type", "application/fhir+json")];
+    let answer = client.send("POST", "$process-x12", &headers, body.as_bytes()).expect("it answers");
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    answer.header("content-location").expect("an address").to_owned()
+}
+
+#[test]
+fn a_file_taken_in_in_the_background_is_taken_in_once() {
+    for database in Database::both() {
+        let server = Server::start(&database, &[]);
+        let mut client = server.client();
+        let files = cedar();
+        let text = files[0].to_string();
+        let address = send(&mut client, &text);
+        let first = locations(&wait(&mut client, &address));
+        assert!(first.iter().any(|place| place.contains("Claim/")), "{first:?}");
+        // Whoever does not know whether it was done sends it again, this way or the other.
+        let address = send(&mut client, &text);
+        assert_eq!(locations(&wait(&mut client, &address)), first);
+        assert_eq!(locations(&process(&mut client, &text, 200)), first);
+        // What is wrong with a file is told at once or by its address, and never taken in.
+        let body = parameters("content", "ISA*00").to_string();
+        let headers = [("Prefer", "respond-async"), ("Content-Type", "application/fhir+json")];
+        let answer = client.send("POST", "$process-x12", &headers, body.as_bytes()).expect("it answers");
+        match answer.header("content-location").map(str::to_owned) {
+            Some(address) => assert_eq!(finished(&mut client, &address).status, 400),
+            None => assert_eq!(answer.status, 400, "{}", answer.text()),
+        }
+        // An operation that would do its work a second time is not put off.
+        let body = json!({ "resourceType": "Parameters" }).to_string();
+        let answer = client.send("POST", "Encounter/none/$generate-claim", &headers, body.as_bytes());
+        assert_eq!(answer.expect("it answers").status, 404);
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn process(client: &mut Client, text: &str, status: u16) -> Value {
 }
 
 /// The locations of an answer, without versions.
-fn locations(answer: &Value) -> BTreeSet<String> {
+pub(crate) fn locations(answer: &Value) -> BTreeSet<String> {
     let entries = answer["entry"].as_array().into_iter().flatten();
     let places = entries.filter_map(|entry| entry["response"]["location"].as_str());
     places.map(|place| place.split("/_history").next().unwrap_or_default().to_owned()).collect()

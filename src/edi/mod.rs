@@ -48,8 +48,8 @@ const TO_X12: &str = "https://remit.example/fhir/rcm/OperationDefinition/to-x12"
 /// All of them.
 pub fn operations() -> Vec<Operation> {
     vec![
-        Operation::new(PROCESS_X12, |call| Box::pin(process::any(call))),
-        Operation::new(PROCESS_REMITTANCE, |call| Box::pin(process::remittance(call))),
+        Operation::new(PROCESS_X12, |call| Box::pin(process::any(call))).repeatable(),
+        Operation::new(PROCESS_REMITTANCE, |call| Box::pin(process::remittance(call))).repeatable(),
         Operation::new(VALIDATE_X12, |call| Box::pin(validate::run(call))),
         Operation::new(TO_X12, |call| Box::pin(to_x12::run(call))),
     ]

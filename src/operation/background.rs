@@ -1,5 +1,6 @@
-//! `Prefer: respond-async`: an operation that changes nothing is run in the background, and its answer is
-//! kept for the caller (<https://hl7.org/fhir/R4/async.html>).
+//! `Prefer: respond-async`: an operation that changes nothing, or that may be called again without a second
+//! effect, is run in the background, and its answer is kept for the caller
+//! (<https://hl7.org/fhir/R4/async.html>).
 //!
 //! What is wrong with a request shows soon and is told at once. The work is done with the rights of the
 //! caller, which only this process knows: when it ends before the work does, the request has failed, and
@@ -155,7 +156,10 @@ fn shown(answer: Answer) -> Result<(u16, String)> {
     let body = answer.body.filter(|_| answer.content_type.is_none() && answer.stream.is_none());
     let body = body.ok_or_else(|| Error::internal("an answer in the background is no resource"))?;
     if body.len() > MAX_ANSWER_BYTES {
-        let text = format!("The answer has over {} MiB; ask for less at a time.", MAX_ANSWER_BYTES >> 20);
+        let text = format!(
+            "The answer has over {} MiB, more than is kept; ask for less at a time or without respond-async.",
+            MAX_ANSWER_BYTES >> 20
+        );
         return Err(Error::unprocessable(text).coded(remit_fhir::IssueType::TooCostly));
     }
     let body = String::from_utf8(body.to_vec()).map_err(Error::internal)?;

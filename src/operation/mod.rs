@@ -39,6 +39,9 @@ pub struct Operation {
     pub run: Arc<Run>,
     /// It reads `_format` and `Accept` itself: what it gives is no resource.
     pub has_formats: bool,
+    /// Called again with the same input it changes nothing more, so a caller who does not know whether it
+    /// was done may call it again.
+    pub is_repeatable: bool,
 }
 
 impl Operation {
@@ -47,7 +50,7 @@ impl Operation {
     where
         F: for<'a> Fn(Invocation<'a>) -> BoxFuture<'a, Result<Answer>> + Send + Sync + 'static,
     {
-        Operation { definition, run: Arc::new(run), has_formats: false }
+        Operation { definition, run: Arc::new(run), has_formats: false, is_repeatable: false }
     }
 
     /// The same for one that chooses the format of its answer itself.
@@ -56,6 +59,11 @@ impl Operation {
         F: for<'a> Fn(Invocation<'a>) -> BoxFuture<'a, Result<Answer>> + Send + Sync + 'static,
     {
         Operation { has_formats: true, ..Operation::new(definition, run) }
+    }
+
+    /// The same, as one that may be called again.
+    pub fn repeatable(self) -> Operation {
+        Operation { is_repeatable: true, ..self }
     }
 }
 
@@ -100,13 +108,14 @@ pub enum Method {
 pub struct Operations {
     all: Vec<(&'static remit_spec::Operation, Arc<Run>)>,
     with_formats: Vec<&'static str>,
+    repeatable: Vec<&'static str>,
 }
 
 impl Operations {
     /// Binds operations to their definitions. An error names the one that has none.
     pub fn new(defs: &'static Definitions, operations: Vec<Operation>) -> Result<Operations> {
         let mut all = Vec::with_capacity(operations.len());
-        let mut with_formats = Vec::new();
+        let (mut with_formats, mut repeatable) = (Vec::new(), Vec::new());
         for operation in operations {
             let definition = defs.operations().iter().find(|d| d.url == operation.definition);
             let definition = definition.ok_or_else(|| {
@@ -115,9 +124,12 @@ impl Operations {
             if operation.has_formats {
                 with_formats.push(definition.code);
             }
+            if operation.is_repeatable {
+                repeatable.push(definition.code);
+            }
             all.push((definition, operation.run));
         }
-        Ok(Operations { all, with_formats })
+        Ok(Operations { all, with_formats, repeatable })
     }
 
     /// Whether the operation of this name (without `$`) chooses the format of its answer itself.
@@ -125,13 +137,13 @@ impl Operations {
         self.with_formats.contains(&name)
     }
 
-    /// Whether a call of this name (without `$`) may be answered in the background: it changes nothing,
-    /// and its answer is a resource.
+    /// Whether a call of this name (without `$`) may be answered in the background: its answer is a
+    /// resource, and it changes nothing or may be called again when the process ends before it is done.
     pub fn may_wait(&self, name: &str) -> bool {
         let changes = |(definition, _): &(&remit_spec::Operation, _)| {
             definition.code == name && definition.affects_state
         };
-        !self.have_formats(name) && !self.all.iter().any(changes)
+        !self.have_formats(name) && (self.repeatable.contains(&name) || !self.all.iter().any(changes))
     }
 
     /// The definitions of all of them.
@@ -194,12 +206,15 @@ pub fn is_on(defs: &Definitions, definition: &remit_spec::Operation, ty: TypeId)
 mod tests {
     use super::*;
 
+    fn empty(definition: &'static str) -> Operation {
+        Operation::new(definition, |_| Box::pin(async { Ok(Answer::empty(200)) }))
+    }
+
     #[test]
     fn an_operation_is_found_where_its_definition_puts_it() {
         let defs = Definitions::r4();
-        let run: Arc<Run> = Arc::new(|_| Box::pin(async { Ok(Answer::empty(200)) }));
         let everything = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
-        let operation = Operation { definition: everything, run, has_formats: false };
+        let operation = empty(everything);
         let all = Operations::new(defs, vec![operation.clone()]).unwrap();
         let (patient, claim) =
             (defs.resource_named("Patient").unwrap(), defs.resource_named("Claim").unwrap());
@@ -220,11 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_data_may_wait_only_when_it_is_repeatable() {
+        let apply = empty("http://hl7.org/fhir/OperationDefinition/ChargeItemDefinition-apply");
+        for (operation, name, may_wait) in [
+            (apply.clone(), "apply", false),
+            (apply.repeatable(), "apply", true),
+            (empty("http://hl7.org/fhir/OperationDefinition/Patient-everything"), "everything", true),
+        ] {
+            let all = Operations::new(Definitions::r4(), vec![operation]).unwrap();
+            assert_eq!(all.may_wait(name), may_wait, "{name}");
+        }
+    }
+
+    #[test]
     fn what_changes_data_is_not_called_with_get() {
         let defs = Definitions::r4();
-        let run: Arc<Run> = Arc::new(|_| Box::pin(async { Ok(Answer::empty(200)) }));
         let definition = "http://hl7.org/fhir/OperationDefinition/ChargeItemDefinition-apply";
-        let all = Operations::new(defs, vec![Operation { definition, run, has_formats: false }]).unwrap();
+        let all = Operations::new(defs, vec![empty(definition)]).unwrap();
         let target = Target::Instance(defs.resource_named("ChargeItemDefinition").unwrap(), "1");
         assert_eq!(all.find(defs, "apply", &target, Method::Get).err().map(|e| e.status()), Some(405));
         assert!(all.find(defs, "apply", &target, Method::Post).is_ok());

@@ -27,6 +27,9 @@ const SEARCHERS: usize = 8;
 /// Different values that a class asks for, so that no answer is asked for all the time.
 const VARIANTS: usize = 8;
 
+/// Matches on a page of a name: there are as many at the smallest size too, so pages of all sizes are alike.
+const FEW: usize = 5;
+
 /// A class of queries: its name and its requests.
 type Class = (&'static str, Vec<String>);
 
@@ -238,6 +241,7 @@ impl Bundles {
         };
         let above =
             |(code, value): &(String, f64)| format!("Observation?code={code}&value-quantity=gt{value}");
+        let by_name = |family: &String| format!("Patient?name={family}&_count={FEW}");
         let with_includes = |id: &String| {
             format!(
                 "Encounter?patient=Patient/{id}&_include=Encounter:patient&_include=Encounter:service-provider"
@@ -247,7 +251,7 @@ impl Bundles {
         let count = |(code, _): &(String, f64)| format!("Observation?code={code}&_summary=count");
         let page = |(code, _): &(String, f64)| format!("Observation?code={code}&_count=100");
         Ok(vec![
-            ("Patient, name", each(&|f| format!("Patient?name={f}"), &families)),
+            ("Patient, name", each(&by_name, &families)),
             ("Patient, birthdate and gender", births.flat_map(sexes).collect()),
             ("Observation, patient, code, date", of_both.iter().map(both).collect()),
             ("Observation, code and value", measured.iter().map(above).collect()),

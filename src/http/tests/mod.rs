@@ -15,7 +15,6 @@ use remit_store::{Config, Store};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -83,11 +82,7 @@ fn echo(call: Invocation<'_>) -> BoxFuture<'_, Result<Answer>> {
 
 fn operations() -> Operations {
     let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
-    Operations::new(
-        Definitions::r4(),
-        vec![Operation { definition, run: Arc::new(echo), has_formats: false }],
-    )
-    .unwrap()
+    Operations::new(Definitions::r4(), vec![Operation::new(definition, echo)]).unwrap()
 }
 
 impl Server {
