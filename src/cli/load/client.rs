@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client as Pool, Error as PoolError};
 use hyper_util::rt::TokioExecutor;
@@ -90,13 +90,33 @@ impl Client {
         }
     }
 
+    /// The number of lines that a GET answers with. They are not kept, so there may be any number.
+    pub(crate) async fn lines(&self, target: &str) -> Result<usize> {
+        let request = Request::builder().uri(format!("{}/{target}", self.base)).body(Full::new(Bytes::new()));
+        let request = request.map_err(Error::internal)?;
+        let response = self.pool.request(request).await.map_err(|e| self.unreachable(e))?;
+        if response.status() != StatusCode::OK {
+            return Err(Error::unprocessable(format!("{target} was answered with {}.", response.status())));
+        }
+        let mut body = response.into_body();
+        let mut lines = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| self.broken_off(e))?;
+            let data = frame.data_ref().map_or(&[][..], |data| data);
+            lines += data.iter().filter(|byte| **byte == b'\n').count();
+        }
+        Ok(lines)
+    }
+
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
         let response = self.pool.request(request).await.map_err(|e| self.unreachable(e))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|e| {
-            Error::new(Kind::Unavailable, format!("The answer of {} broke off.", self.base)).because(e)
-        })?;
+        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|e| self.broken_off(e))?;
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.to_bytes() })
+    }
+
+    fn broken_off(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::new(Kind::Unavailable, format!("The answer of {} broke off.", self.base)).because(cause)
     }
 
     fn unreachable(&self, cause: PoolError) -> Error {
