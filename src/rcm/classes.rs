@@ -145,15 +145,35 @@ mod tests {
         }
     }
 
+    /// Scenarios are for figures alone.
+    fn shipped_scenarios() -> HashMap<String, String> {
+        let mut scenarios = HashMap::new();
+        for artefact in artefacts_of("ConceptMap") {
+            let map: Json = serde_json::from_str(artefact.json).unwrap();
+            let is_scenario = |group: &&Json| {
+                group["target"].as_str().is_some_and(|to| to.ends_with("/rcm-denial-scenario"))
+            };
+            for element in items(&map["group"]).filter(is_scenario).flat_map(|group| items(&group["element"]))
+            {
+                let (code, to) = (&element["code"], &element["target"][0]["code"]);
+                scenarios.insert(code.as_str().unwrap().to_owned(), to.as_str().unwrap().to_owned());
+            }
+        }
+        assert!(!scenarios.is_empty());
+        scenarios
+    }
+
     #[test]
     fn the_shipped_map_the_sql_and_the_search_parameter_say_the_same() {
         let sql = include_str!("../../profiles/rcm/sql/denial_class.sql");
         let values = sql.split("(VALUES").nth(1).and_then(|rest| rest.split(") AS d(").next()).unwrap();
+        let scenarios = shipped_scenarios();
         let mut seen = 0;
         for row in values.split('(').skip(1) {
             let words: Vec<&str> = row.split('\'').skip(1).step_by(2).collect();
             let meaning = Classes::default().meaning("", words[0]);
             assert_eq!(meaning, Meaning { class: words[1].into(), category: words[2].into() }, "{row}");
+            assert_eq!(words[3], scenarios.get(words[0]).map_or("other", String::as_str), "{row}");
             seen += 1;
         }
         assert_eq!(seen, DEFAULT.len());
