@@ -12,7 +12,7 @@ use crate::operation::{self, Operations};
 use crate::{billing, edi, sql, work};
 use futures_util::future::BoxFuture;
 use remit_fhir::{Error, Result};
-use remit_mart::Mart;
+use remit_mart::{Links, Mart};
 use remit_sof::View;
 use remit_spec::Definitions;
 use remit_store::{Config, DatabaseUrl, Store};
@@ -104,12 +104,21 @@ async fn mart_config(store: &Store, config: &Config, keeping: &Keeping) -> Resul
     let source = store.identity().await?;
     let default = remit_mart::Config::default();
     let memory_limit = keeping.memory.unwrap_or(default.memory_limit);
-    Ok(remit_mart::Config { folder: keeping.folder.clone().or(beside), source, memory_limit, ..default })
+    let links = Arc::new(Links::parse(crate::rcm::LINKS).map_err(Error::internal)?);
+    Ok(remit_mart::Config {
+        folder: keeping.folder.clone().or(beside),
+        source,
+        memory_limit,
+        links,
+        ..default
+    })
 }
 
 async fn open_mart(store: &Store, config: &Config, keeping: &Keeping) -> Result<Mart> {
     let config = mart_config(store, config, keeping).await?;
-    Mart::open_with(config, shipped_views()?, views::stored_views(store).await?)
+    let mart = Mart::open_with(config, shipped_views()?, views::stored_views(store).await?)?;
+    mart.keep(rcm::asked_layers());
+    Ok(mart)
 }
 
 /// The views that come with the program.

@@ -75,9 +75,11 @@ class Pack:
         self.views, self.libraries, self.by_canonical = [], [], {}
         for path in sorted(folder.rglob("*.json")):
             resource = json.loads(path.read_text())
-            if resource["resourceType"] == "ViewDefinition":
+            # Beside the resources lie declarations that are none.
+            kind = resource.get("resourceType")
+            if kind == "ViewDefinition":
                 self.add(self.views, View(resource))
-            elif resource["resourceType"] == "Library" and is_sql(resource):
+            elif kind == "Library" and is_sql(resource):
                 self.add(self.libraries, Library(resource))
         self.must_be_used(folder)
         for library in self.libraries:

@@ -13,15 +13,22 @@ use remit_fhir::{Error, Kind, Result, json};
 use remit_sof::View;
 use tokio::sync::watch;
 
+use crate::blocks::BLOCK_ROWS;
 use crate::engine::Engine;
 use crate::kept::Kept;
+use crate::links::Links;
+use crate::query::Layer;
 use crate::snapshot;
+use crate::standing::Standings;
 use crate::stored::{Stored, StoredView, ViewState, Views};
 use crate::table::Losses;
 use crate::tenant::{Shard, Tenant};
 
 /// A place in the change log of the store; a later change has a greater one.
 pub type Position = i64;
+
+/// Bytes that rows take as they are, of views and as many of layers, before more are packed.
+const PLAIN_BYTES: usize = 256 << 20;
 
 /// One line of the change log with the body that it wrote.
 #[derive(Clone, Debug)]
@@ -54,11 +61,25 @@ pub struct Config {
     pub memory_limit: usize,
     /// How many queries run at a time; each may take the memory that its limits allow.
     pub concurrent_queries: usize,
+    /// What ties rows of views together; without any, every query reads all rows.
+    pub links: Arc<Links>,
+    /// Rows of the first view that a block takes in before the next is begun.
+    pub block_rows: usize,
+    /// Bytes that rows of views may take as they are, and as many those of layers; more are packed.
+    pub plain_bytes: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { folder: None, source: String::new(), memory_limit: 2 << 30, concurrent_queries: 4 }
+        Config {
+            folder: None,
+            source: String::new(),
+            memory_limit: 2 << 30,
+            concurrent_queries: 4,
+            links: Arc::default(),
+            block_rows: BLOCK_ROWS,
+            plain_bytes: PLAIN_BYTES,
+        }
     }
 }
 
@@ -97,6 +118,7 @@ pub struct Mart {
     pub(crate) snapshots: Mutex<snapshot::State>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) kept: Arc<Kept>,
+    pub(crate) standings: Arc<Standings>,
 }
 
 impl Mart {
@@ -116,7 +138,7 @@ impl Mart {
     /// A mart for one question, without a folder: it shares the turns and threads of this one. All
     /// that it shall know must be applied to it.
     pub fn beside(&self, memory_limit: usize, stored: Vec<StoredView>) -> Result<Mart> {
-        let config = Config { folder: None, memory_limit, ..self.config.clone() };
+        let config = Config { folder: None, memory_limit, links: Arc::default(), ..self.config.clone() };
         Mart::made(config, Vec::new(), stored, self.engine.clone())
     }
 
@@ -143,6 +165,7 @@ impl Mart {
         Ok(Mart {
             engine,
             kept: Arc::default(),
+            standings: Arc::new(Standings::new(&config, &views)),
             config,
             views: Arc::new(views),
             tenants: RwLock::new(tenants),
@@ -152,6 +175,11 @@ impl Mart {
             held_bytes: AtomicUsize::new(held_bytes),
             snapshots: Mutex::new(restored.state),
         })
+    }
+
+    /// Names the layers that questions read. They are made together where one of them is wanted.
+    pub fn keep(&self, layers: Vec<Arc<Layer>>) {
+        self.standings.keep(layers);
     }
 
     /// The position after which changes must be applied since the mart was opened: 0 when there is
@@ -223,6 +251,9 @@ impl Mart {
                 break;
             }
             self.apply_one(&mut tenant, change);
+        }
+        if others + tenant.bytes() > self.config.plain_bytes {
+            tenant.pack();
         }
         self.held_bytes.store(others + tenant.bytes(), Ordering::Relaxed);
         fits

@@ -124,7 +124,8 @@ impl Layer {
         Layer { sql: self.sql.clone(), relations, is_kept: self.is_kept, caged: self.caged.clone() }
     }
 
-    pub(crate) fn sql(&self) -> &str {
+    /// The statement.
+    pub fn sql(&self) -> &str {
         &self.sql
     }
 
@@ -154,6 +155,20 @@ pub struct Query {
     pub rule: Option<RowRule>,
     /// What the query may take.
     pub limits: Limits,
+    /// What of it is kept. Only for SQL that comes with the program: nothing bounds what a user's keeps.
+    pub by_blocks: ByBlocks,
+}
+
+/// What of a question is kept by blocks of rows that belong together, where its plan allows that.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum ByBlocks {
+    /// Nothing: it is answered over all rows.
+    #[default]
+    Nothing,
+    /// The layers that it reads. For what is asked once.
+    Layers,
+    /// Its answer, too. For what is asked again after a change.
+    Answer,
 }
 
 impl Query {
@@ -167,6 +182,15 @@ impl Query {
             known_at: None,
             rule: None,
             limits: Limits::default(),
+            by_blocks: ByBlocks::Nothing,
+        }
+    }
+
+    /// What of it is kept: nothing of the past, and nothing for a caller who may not see all rows.
+    pub fn keeps(&self) -> ByBlocks {
+        match self.known_at.is_some() || self.rule.is_some() {
+            true => ByBlocks::Nothing,
+            false => self.by_blocks,
         }
     }
 }
@@ -210,8 +234,10 @@ impl Mart {
     /// Runs a query. What is known when it begins is what it sees to its end.
     pub async fn stream(&self, query: Query) -> Result<Rows> {
         let tenant = self.tenants.read().get(&query.tenant).cloned();
-        let (schema, receiver) =
-            self.engine.start(query, tenant, self.views.clone(), self.kept.clone()).await?;
+        let (schema, receiver) = self
+            .engine
+            .start(query, tenant, self.views.clone(), self.kept.clone(), self.standings.clone())
+            .await?;
         Ok(Rows { schema, receiver })
     }
 

@@ -25,6 +25,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use crate::mart::{Mart, Position};
+use crate::packed::Rows;
 use crate::stored::{Named, Stored, Views};
 use crate::table::Table;
 use crate::tenant::{Shard, Tenant, Versions};
@@ -150,7 +151,7 @@ fn hex(bytes: &[u8]) -> String {
 struct Capture {
     count: usize,
     versions: RecordBatch,
-    tables: Vec<(Arc<Named>, Vec<RecordBatch>)>,
+    tables: Vec<(Arc<Named>, Vec<Rows>)>,
 }
 
 impl Capture {
@@ -172,8 +173,7 @@ impl Capture {
         for table in &shard.tables {
             fields.push(Field::new(ends_column(&table.view), DataType::UInt32, false));
             columns.push(Arc::new(UInt32Array::from(table.ends().to_vec())));
-            let batches = table.parts().into_iter().map(|part| part.batch).collect();
-            tables.push((table.view.clone(), batches));
+            tables.push((table.view.clone(), table.stored()));
         }
         let versions = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .expect("each column has a value for each version");
@@ -197,7 +197,7 @@ impl Writing<'_> {
         let tenant = self.tenant;
         let versions = self.file(
             &format!("{tenant}-{resource_type}-{generation}.versions.parquet"),
-            std::slice::from_ref(&capture.versions),
+            &[Rows::Plain(capture.versions.clone())],
             "",
         )?;
         let mut views = Vec::new();
@@ -219,7 +219,7 @@ impl Writing<'_> {
     }
 
     /// Writes one file and gives its part of the manifest.
-    fn file(&self, name: &str, batches: &[RecordBatch], fingerprint: &str) -> io::Result<Json> {
+    fn file(&self, name: &str, stored: &[Rows], fingerprint: &str) -> io::Result<Json> {
         let facts = [
             ("remit.format", FORMAT.to_string()),
             ("remit.source", self.source.to_owned()),
@@ -232,16 +232,20 @@ impl Writing<'_> {
             .set_compression(Compression::SNAPPY)
             .set_key_value_metadata(Some(facts.to_vec()))
             .build();
-        let Some(first) = batches.first() else { return Ok(json!({})) };
+        let Some(first) = stored.first() else { return Ok(json!({})) };
         let mut hashing = Hashing { file: File::create(self.folder.join(name))?, hash: Sha256::new() };
         let mut writer =
             ArrowWriter::try_new(&mut hashing, first.schema(), Some(properties)).map_err(io::Error::other)?;
-        for batch in batches {
-            writer.write(batch).map_err(io::Error::other)?;
+        let mut rows = 0;
+        // One after the other: packed rows are not all in memory as they were.
+        for stored in stored {
+            for batch in stored.read().map_err(io::Error::other)? {
+                writer.write(&batch).map_err(io::Error::other)?;
+                rows += batch.num_rows();
+            }
         }
         writer.close().map_err(io::Error::other)?;
         hashing.file.sync_all()?;
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         Ok(json!({ "file": name, "rows": rows, "sha256": hex(&hashing.hash.finalize()) }))
     }
 }
@@ -344,7 +348,7 @@ fn restore_manifest(
                     entry: entry.clone(),
                 };
                 restored.state.saved.insert((tenant, resource_type.clone()), saved);
-                restored.tenants.entry(tenant).or_default().shards.insert(resource_type, shard);
+                restored.tenants.entry(tenant).or_default().shards.insert(resource_type, *shard);
             }
             Ok(Found::Unread) => {}
             Ok(Found::Stale) => restored.position = 0,
@@ -360,7 +364,7 @@ fn restore_manifest(
 
 /// What became of a shard.
 enum Found {
-    Shard(i32, Arc<str>, Shard),
+    Shard(i32, Arc<str>, Box<Shard>),
     /// No view reads its type any more.
     Unread,
     /// A view that comes with the program is another now.
@@ -403,7 +407,7 @@ fn restore_shard(
         tables.push(table(folder, written, view, &batches)?);
     }
     let shard = Shard::restored(versions, tables).ok_or("its files do not fit each other")?;
-    Ok(Found::Shard(tenant, resource_type.into(), shard))
+    Ok(Found::Shard(tenant, resource_type.into(), Box::new(shard)))
 }
 
 fn table(

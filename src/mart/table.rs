@@ -3,15 +3,19 @@
 //! The rows of one version of a resource stand together, in the order in which versions came. So a
 //! version's rows are a range, and what holds for a version is stored once and not per row.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
+use parking_lot::Mutex;
 use remit_fhir::Node;
 use remit_fhir::date::Micros;
 use remit_sof::{RunError, Value};
 
 use crate::column::{Fate, Growing, Shape};
+use crate::packed::Rows;
 use crate::stored::Named;
 
 /// Rows after which the tail is sealed. A query copies the tail, so it must stay small; DataFusion
@@ -22,6 +26,9 @@ const CHUNK_BYTES: usize = 16 << 20;
 /// Bytes that the rows of one resource may take in one view. A resource is a few MiB at most; what
 /// makes more of it multiplies lists.
 const RESOURCE_BYTES: usize = 64 << 20;
+
+/// Packed chunks of a table that are in memory as they were.
+const UNPACKED: usize = 3;
 
 /// What went wrong in a table since it was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -45,13 +52,18 @@ pub(crate) struct Table {
     tail_start: u32,
     tail_batch: OnceLock<RecordBatch>,
     sealed_bytes: usize,
+    /// Chunks before this one are packed.
+    packed: usize,
+    /// Packed chunks that were read last, by their places: neighbours are asked for one after the other.
+    unpacked: Mutex<VecDeque<(usize, RecordBatch)>>,
     pub(crate) losses: Losses,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Chunk {
     start: u32,
-    batch: RecordBatch,
+    count: u32,
+    rows: Rows,
 }
 
 /// Some rows of a table: where they start, and the columns.
@@ -75,6 +87,8 @@ impl Table {
             tail_start: 0,
             tail_batch: OnceLock::new(),
             sealed_bytes: 0,
+            packed: 0,
+            unpacked: Mutex::default(),
             losses: Losses::default(),
         }
     }
@@ -143,9 +157,49 @@ impl Table {
         let columns = self.tail.iter_mut().map(Growing::take).collect();
         let batch = batch(&self.schema, columns, rows);
         self.sealed_bytes += batch.get_array_memory_size();
-        self.chunks.push(Chunk { start: self.tail_start, batch });
+        self.chunks.push(Chunk { start: self.tail_start, count: rows as u32, rows: Rows::Plain(batch) });
         self.tail_start += rows as u32;
         self.tail_batch.take();
+    }
+
+    /// Packs what is sealed: a tenth of the bytes, for reading that takes longer.
+    pub(crate) fn pack(&mut self) {
+        for chunk in &mut self.chunks[self.packed..] {
+            let before = chunk.rows.bytes();
+            if let Rows::Plain(batch) = &chunk.rows {
+                chunk.rows = Rows::packed(batch.clone());
+            }
+            self.sealed_bytes = self.sealed_bytes.saturating_sub(before) + chunk.rows.bytes();
+        }
+        self.packed = self.chunks.len();
+    }
+
+    /// The rows of a chunk.
+    fn chunk(&self, place: usize) -> RecordBatch {
+        let rows = &self.chunks[place].rows;
+        if let Rows::Plain(batch) = rows {
+            return batch.clone();
+        }
+        if let Some((_, batch)) = self.unpacked.lock().iter().find(|(other, _)| *other == place) {
+            return batch.clone();
+        }
+        let batch = rows
+            .read()
+            .and_then(|batches| concat_batches(&self.schema, &batches).map_err(remit_fhir::Error::internal));
+        // What this program has packed it can read.
+        let batch = batch.expect("a packed chunk holds the rows that were put in");
+        let mut unpacked = self.unpacked.lock();
+        unpacked.push_back((place, batch.clone()));
+        if unpacked.len() > UNPACKED {
+            unpacked.pop_front();
+        }
+        batch
+    }
+
+    /// The sealed rows as they lie here, then the tail: for writing them down one after the other.
+    pub(crate) fn stored(&self) -> Vec<Rows> {
+        let tail = (self.tail_rows() > 0).then(|| Rows::Plain(self.tail_batch()));
+        self.chunks.iter().map(|chunk| chunk.rows.clone()).chain(tail).collect()
     }
 
     /// Takes rows that were stored, as they are. Only before any other row.
@@ -153,9 +207,9 @@ impl Table {
         for batch in batches {
             let batch = batch.clone().with_schema(self.schema.clone()).unwrap_or(batch);
             self.sealed_bytes += batch.get_array_memory_size();
-            let start = self.tail_start;
-            self.tail_start += batch.num_rows() as u32;
-            self.chunks.push(Chunk { start, batch });
+            let (start, count) = (self.tail_start, batch.num_rows() as u32);
+            self.tail_start += count;
+            self.chunks.push(Chunk { start, count, rows: Rows::Plain(batch) });
         }
         self.ends = ends;
     }
@@ -181,9 +235,37 @@ impl Table {
 
     /// All rows as they are now. The sealed ones are shared, the tail is copied once per change.
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let sealed = self.chunks.iter().map(|chunk| Part { start: chunk.start, batch: chunk.batch.clone() });
+        let sealed = self
+            .chunks
+            .iter()
+            .enumerate()
+            .map(|(place, chunk)| Part { start: chunk.start, batch: self.chunk(place) });
         let tail = (self.tail_rows() > 0).then(|| Part { start: self.tail_start, batch: self.tail_batch() });
         sealed.chain(tail).collect()
+    }
+
+    /// Some rows, as parts of chunks.
+    pub(crate) fn slices(&self, rows: std::ops::Range<u32>) -> Vec<Part> {
+        let mut slices = Vec::new();
+        let first = self.chunks.partition_point(|chunk| chunk.start + chunk.count <= rows.start);
+        let mut slice = |start: u32, batch: &RecordBatch| {
+            let end = start + batch.num_rows() as u32;
+            let (from, to) = (rows.start.max(start), rows.end.min(end));
+            if from < to {
+                let batch = batch.slice((from - start) as usize, (to - from) as usize);
+                slices.push(Part { start: from, batch });
+            }
+        };
+        for (place, chunk) in self.chunks.iter().enumerate().skip(first) {
+            if chunk.start >= rows.end {
+                break;
+            }
+            slice(chunk.start, &self.chunk(place));
+        }
+        if rows.end > self.tail_start && self.tail_rows() > 0 {
+            slice(self.tail_start, &self.tail_batch());
+        }
+        slices
     }
 
     fn tail_batch(&self) -> RecordBatch {

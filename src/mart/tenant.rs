@@ -1,7 +1,9 @@
 //! What the mart holds for one tenant: for each resource type the versions it knows, and for each
 //! view the rows.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,14 +13,15 @@ use arrow::util::bit_util;
 use remit_fhir::Node;
 use remit_fhir::date::Micros;
 
+use crate::components::{Itself, hash};
 use crate::stored::{Named, Stored};
 use crate::table::{Part, Table};
 
 /// The end of what is known still.
 pub(crate) const OPEN: Micros = Micros::MAX;
 
-/// Bytes of one entry of the key map beside its text: the map's slot and the allocation.
-const KEY_BYTES: usize = 48;
+/// Bytes of one entry of the map of keys.
+const KEY_BYTES: usize = size_of::<(u64, u32)>() + 1;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tenant {
@@ -30,6 +33,11 @@ pub(crate) struct Tenant {
 impl Tenant {
     pub(crate) fn bytes(&self) -> usize {
         self.shards.values().map(Shard::bytes).sum()
+    }
+
+    /// Packs what is sealed.
+    pub(crate) fn pack(&mut self) {
+        self.shards.values_mut().flat_map(|shard| &mut shard.tables).for_each(Table::pack);
     }
 
     pub(crate) fn table(&self, view: &str) -> Option<(&Shard, &Table)> {
@@ -73,30 +81,68 @@ impl Versions {
 #[derive(Debug)]
 pub(crate) struct Shard {
     pub(crate) versions: Versions,
-    keys: HashMap<Box<str>, u32>,
+    keys: Keys,
     id_bytes: usize,
     pub(crate) tables: Vec<Table>,
+    /// Versions that another took the place of, in the order in which that happened here.
+    superseded: Vec<u32>,
+}
+
+/// The newest version of each logical id, found by the hash of the id: the texts are beside the versions.
+#[derive(Debug, Default)]
+struct Keys {
+    newest: HashMap<u64, u32, BuildHasherDefault<Itself>>,
+    /// Ids whose hash is that of another.
+    others: HashMap<Box<str>, u32>,
+}
+
+impl Keys {
+    fn get(&self, id: &str, ids: &[Box<str>]) -> Option<u32> {
+        let number = *self.newest.get(&hash(&[id]))?;
+        match ids.get(number as usize) {
+            Some(found) if **found == *id => Some(number),
+            _ => self.others.get(id).copied(),
+        }
+    }
+
+    /// Puts a version in the place of the one before, which it gives.
+    fn put(&mut self, id: &str, number: u32, ids: &[Box<str>]) -> Option<u32> {
+        let place = self.newest.entry(hash(&[id]));
+        match place {
+            Entry::Vacant(place) => {
+                place.insert(number);
+                None
+            }
+            Entry::Occupied(mut place)
+                if ids.get(*place.get() as usize).is_some_and(|found| **found == *id) =>
+            {
+                Some(place.insert(number))
+            }
+            Entry::Occupied(_) => self.others.insert(id.into(), number),
+        }
+    }
 }
 
 impl Shard {
     pub(crate) fn new(views: &[Arc<Named>]) -> Shard {
         Shard {
             versions: Versions::default(),
-            keys: HashMap::new(),
+            keys: Keys::default(),
             id_bytes: 0,
+            superseded: Vec::new(),
             tables: views.iter().cloned().map(Table::new).collect(),
         }
     }
 
     /// A shard that was stored. `None` when its parts do not fit each other.
     pub(crate) fn restored(versions: Versions, tables: Vec<Table>) -> Option<Shard> {
-        let mut keys: HashMap<Box<str>, u32> = HashMap::new();
+        let mut keys = Keys::default();
         for (number, id) in versions.ids.iter().enumerate() {
-            keys.insert(id.clone(), u32::try_from(number).ok()?);
+            keys.put(id, u32::try_from(number).ok()?, &versions.ids);
         }
         let id_bytes = versions.ids.iter().map(|id| id.len()).sum();
         tables.iter().all(|table| table.ends().len() == versions.len()).then_some(())?;
-        Some(Shard { versions, keys, id_bytes, tables })
+        Some(Shard { versions, keys, id_bytes, tables, superseded: Vec::new() })
     }
 
     /// The versions and the tables by themselves.
@@ -106,7 +152,8 @@ impl Shard {
 
     /// Whether a version is here already, or a later one.
     pub(crate) fn has(&self, id: &str, version: i64) -> bool {
-        self.keys.get(id).is_some_and(|number| self.versions.version[*number as usize] >= version)
+        let current = self.keys.get(id, &self.versions.ids);
+        current.is_some_and(|number| self.versions.version[number as usize] >= version)
     }
 
     /// Adds a version; `None` ends the resource.
@@ -114,16 +161,12 @@ impl Shard {
         let number = self.versions.len();
         // The tables hold 2^32 rows and refuse more long before versions run out.
         let key = u32::try_from(number).unwrap_or(u32::MAX);
-        match self.keys.get_mut(id) {
-            Some(current) => {
-                let before = std::mem::replace(current, key) as usize;
-                if let Some(known_to) = self.versions.known_to.get_mut(before).filter(|to| **to == OPEN) {
-                    *known_to = at;
-                }
+        if let Some(before) = self.keys.put(id, key, &self.versions.ids) {
+            let known_to = self.versions.known_to.get_mut(before as usize);
+            if let Some(known_to) = known_to.filter(|to| **to == OPEN) {
+                *known_to = at;
             }
-            None => {
-                self.keys.insert(id.into(), key);
-            }
+            self.superseded.push(before);
         }
         self.id_bytes += id.len();
         self.versions.ids.push(id.into());
@@ -136,9 +179,34 @@ impl Shard {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let versions = self.versions.len() * (3 * size_of::<i64>() + 2 * size_of::<usize>());
-        let keys = self.keys.len() * KEY_BYTES;
-        versions + keys + 2 * self.id_bytes + self.tables.iter().map(Table::bytes).sum::<usize>()
+        let versions = self.superseded.capacity() * 4
+            + self.versions.len() * (3 * size_of::<i64>() + 2 * size_of::<usize>());
+        let keys = self.keys.newest.capacity() * KEY_BYTES;
+        versions + keys + self.id_bytes + self.tables.iter().map(Table::bytes).sum::<usize>()
+    }
+
+    /// Versions that another took the place of since the shard was made or restored.
+    pub(crate) fn superseded(&self) -> &[u32] {
+        &self.superseded
+    }
+
+    /// Whether no version has taken the place of this one.
+    pub(crate) fn is_current(&self, number: usize) -> bool {
+        self.versions.is_known(number, None)
+    }
+
+    /// The versions that have rows in a range of a table's rows, each with its part of the range.
+    pub(crate) fn versions_in<'t>(
+        &self,
+        table: &'t Table,
+        rows: Range<u32>,
+    ) -> impl Iterator<Item = (usize, Range<u32>)> + 't {
+        let ends = table.ends();
+        let first = ends.partition_point(|end| *end <= rows.start);
+        (first..ends.len()).map_while(move |number| {
+            let from = if number == 0 { 0 } else { ends[number - 1] }.max(rows.start);
+            (from < rows.end).then(|| (number, from..ends[number].min(rows.end)))
+        })
     }
 
     /// The rows of a table that are known at a time, chunk by chunk. A chunk without a mask is

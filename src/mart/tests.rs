@@ -14,7 +14,7 @@ use remit_fhir::json::parse;
 use remit_sof::{Value, View};
 use remit_spec::Definitions;
 
-use crate::{Change, Config, Layer, Limits, Mart, Parameter, Query, Source};
+use crate::{ByBlocks, Change, Config, Layer, Limits, Mart, Parameter, Query, Source};
 
 const CLAIM: &str = r#"{"name":"claim","resource":"Claim","select":[{"column":[
     {"name":"id","path":"id","type":"id"},{"name":"created","path":"created","type":"date"},
@@ -535,4 +535,49 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn what_is_kept_by_blocks_equals_all_rows(steps in any_steps(), batch in 1..10_usize, known_at in 0..450_i64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let config = Config { links: Arc::new(links()), block_rows: 2, ..Config::default() };
+        let by_blocks = Mart::open(config, views()).expect("it opens");
+        let whole = mart();
+        for steps in steps.chunks(batch) {
+            apply(&by_blocks, steps);
+            apply(&whole, steps);
+            for tenant in [1, 2] {
+                for known_at in [None, Some(known_at)] {
+                    for sql in BY_PATIENT {
+                        let query = Query { known_at, ..layered(tenant, sql) };
+                        let mut rows = [runtime.block_on(ask(&by_blocks, query.clone())), runtime.block_on(ask(&whole, query))];
+                        rows.iter_mut().for_each(|rows| rows.sort());
+                        prop_assert_eq!(&rows[0], &rows[1], "{}", sql);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One that groups whatever block a row is of, one of whole blocks, and one that no block answers alone.
+const BY_PATIENT: [&str; 3] = [
+    "select c.patient, count(*) as claims, sum(s.net) as net from claim c left join sums s on s.claim_id = c.id group by c.patient",
+    "select s.claim_id, s.net from sums s where s.net > 100",
+    "select s.net, count(distinct s.items) as kinds from sums s group by s.net order by s.net limit 3",
+];
+
+fn links() -> crate::Links {
+    let json =
+        r#"{"views":[{"view":"claim","links":[["id"]]},{"view":"claim_item","links":[["claim_id"]]}]}"#;
+    crate::Links::parse(json).expect("the links can be read")
+}
+
+/// A question over a kept layer.
+fn layered(tenant: i32, sql: &str) -> Query {
+    let view = |name: &str| (name.to_owned(), Source::View(name.to_owned()));
+    let sums =
+        "select i.claim_id, sum(i.net) as net, count(*) as items from claim_item i group by i.claim_id";
+    let layer = Arc::new(Layer::new(sums, BTreeMap::from([view("claim_item")])).kept());
+    let relations = BTreeMap::from([view("claim"), ("sums".to_owned(), Source::Sql(layer))]);
+    Query { relations: Some(relations), by_blocks: ByBlocks::Answer, ..Query::new(tenant, sql) }
 }

@@ -102,6 +102,12 @@ impl Visible {
         Ok(Some(Visible { schema: table.schema.clone(), parts }))
     }
 
+    /// The rows by themselves.
+    pub(crate) fn batches(&self) -> Result<Vec<RecordBatch>> {
+        let partitions = self.partitions(None).map_err(Error::internal)?;
+        Ok(partitions.into_iter().flatten().collect())
+    }
+
     /// The batches with the columns asked for, spread over the partitions.
     fn partitions(
         &self,

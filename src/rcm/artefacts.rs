@@ -11,6 +11,9 @@ pub struct Artefact {
     pub json: &'static str,
 }
 
+/// What ties the rows of the views together.
+pub const LINKS: &str = include_str!("../../profiles/rcm/links.json");
+
 macro_rules! artefacts {
     ($($resource_type:literal $path:literal),* $(,)?) => {
         /// Every shipped artefact: views, queries, measures and operations.

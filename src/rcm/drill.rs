@@ -114,13 +114,9 @@ impl<'m> Drill<'m> {
         }
     }
 
-    /// The statement over the table `figures`, with its own parameters: a page, or how many there are.
-    pub fn sql(
-        &self,
-        library: &Library,
-        request: &MeasureRequest,
-        page: Option<usize>,
-    ) -> (String, Vec<(String, Parameter)>) {
+    /// The whole list as a statement over the table `figures`, with its own parameters: each unit with
+    /// what it adds. It is the same for every page.
+    pub fn list(&self, library: &Library, request: &MeasureRequest) -> (String, Vec<(String, Parameter)>) {
         let measure = self.measure;
         let mut parameters = Vec::new();
         let count = &self.population.count_column;
@@ -153,21 +149,27 @@ impl<'m> Drill<'m> {
             conditions.push(format!("{key} IN ({})", names.join(", ")));
         }
         let conditions = conditions.join(" AND ");
-        let Some(page) = page else {
-            let sql = format!("SELECT COUNT(DISTINCT f.unit_id) AS units FROM figures f WHERE {conditions}");
-            return (sql, parameters);
-        };
-        let mut after = String::new();
-        if let Some(unit) = &self.after {
-            after = " AND f.unit_id > :after".to_owned();
-            parameters.push(("after".to_owned(), Parameter::Text(unit.clone())));
-        }
         let sql = format!(
             "SELECT f.unit_id, SUM(f.{count}) AS episodes, {amount} AS amount FROM figures f \
-             WHERE {conditions}{after} GROUP BY f.unit_id ORDER BY f.unit_id LIMIT {}",
-            page + 1
+             WHERE {conditions} GROUP BY f.unit_id"
         );
         (sql, parameters)
+    }
+
+    /// How long the list is, as a statement over the table `list`.
+    pub fn length(&self) -> &'static str {
+        "SELECT COUNT(l.unit_id) AS units FROM list l"
+    }
+
+    /// A page of the list and one entry more, as a statement over the table `list`.
+    pub fn page(&self) -> (String, Vec<(String, Parameter)>) {
+        let after = self.after.clone().map(|unit| ("after".to_owned(), Parameter::Text(unit)));
+        let condition = if after.is_some() { " WHERE l.unit_id > :after" } else { "" };
+        let sql = format!(
+            "SELECT l.unit_id, l.episodes, l.amount FROM list l{condition} ORDER BY l.unit_id LIMIT {}",
+            self.count + 1
+        );
+        (sql, after.into_iter().collect())
     }
 }
 

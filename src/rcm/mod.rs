@@ -26,7 +26,7 @@ mod subjects;
 mod tests;
 mod variance;
 
-pub use artefacts::{ARTEFACTS, Artefact, artefacts_of};
+pub use artefacts::{ARTEFACTS, Artefact, LINKS, artefacts_of};
 pub use claim::{frequency, service_days, timezone};
 pub use classes::{CATEGORY, Classes, Meaning, REASONS};
 pub use deadline::{Days, DeadlineKind, DeadlineRule, business_day, day_number, day_text, deadline};

@@ -48,7 +48,8 @@ SELECT c.claim_id, c.patient_id, c.created, d.created_date, d.zone,
        COALESCE(c.rendering_reference, c.provider_reference) AS provider_reference,
        CASE WHEN c.rendering_reference IS NULL THEN COALESCE(c.rendering_display, c.provider_display)
             ELSE c.rendering_display END AS provider_display,
-       s.encounter_id, COALESCE(c.identifier_system, '') || '|' || c.identifier_value AS identifier
+       s.encounter_id, COALESCE(c.identifier_system, '') || '|' || c.identifier_value AS identifier,
+       c.identifier_value
 FROM claim c
 JOIN dated d ON d.claim_id = c.claim_id
 LEFT JOIN line_sum s ON s.claim_id = c.claim_id

@@ -17,9 +17,9 @@ UNION ALL
 SELECT s.claim_id, s.earlier_id, 1 AS is_duplicate
 FROM (
   SELECT c.claim_id, FIRST_VALUE(c.claim_id) OVER (
-           PARTITION BY c.identifier, c.patient_id, c.service_date, c.charge, c.currency
+           PARTITION BY c.identifier, c.identifier_value, c.patient_id, c.service_date, c.charge, c.currency
            ORDER BY c.created, c.claim_id) AS earlier_id
   FROM claim_fact c
-  WHERE c.identifier IS NOT NULL AND c.is_related = 0 AND c.follows_payer = 0 AND c.frequency = '1'
+  WHERE c.identifier_value IS NOT NULL AND c.is_related = 0 AND c.follows_payer = 0 AND c.frequency = '1'
 ) s
 WHERE s.claim_id <> s.earlier_id

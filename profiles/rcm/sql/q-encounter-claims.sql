@@ -5,13 +5,13 @@
 WITH billable AS (
   SELECT i.encounter_id, MAX(CASE WHEN i.status = 'not-billable' THEN 0 ELSE 1 END) AS is_billable
   FROM charge_item i
-  WHERE i.status NOT IN ('entered-in-error', 'aborted')
+  WHERE i.status NOT IN ('entered-in-error', 'aborted') AND i.encounter_id IS NOT NULL
   GROUP BY i.encounter_id
 ),
 charged AS (
   SELECT c.encounter_id, SUM(c.amount) AS amount
   FROM charge_fact c
-  WHERE c.currency = :currency
+  WHERE c.currency = :currency AND c.encounter_id IS NOT NULL
   GROUP BY c.encounter_id
 ),
 fact AS (

@@ -9,7 +9,7 @@ use crate::operation::{Invocation, Operation, Target};
 use crate::rcm::{self, Drill, Library, MeasureRequest};
 use crate::rest::{Answer, Context, reader};
 use remit_fhir::{Error, Result};
-use remit_mart::{Layer, Parameter, Query, Source};
+use remit_mart::{ByBlocks, Layer, Parameter, Query, Source};
 use remit_search::Handling;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, HashMap};
@@ -40,15 +40,14 @@ impl App {
         let (page, sum) = match definition.document(library) {
             Some(document) => {
                 let asked = self.stored_question(asker, measure, (library, document), &request).await?;
-                let rows =
-                    |page| rows_of(&asked.mart, wrapped(&asked.query, &drill, library, &request, page));
-                let page = rows(Some(drill.count)).await.map_err(of_measure)?;
-                (page, rows(None).await.map_err(of_measure)?)
+                let list = List::of(&asked.query, &drill, library, &request);
+                let page = rows_of(&asked.mart, list.page(&drill)).await.map_err(of_measure)?;
+                (page, rows_of(&asked.mart, list.length(&drill)).await.map_err(of_measure)?)
             }
             None => {
                 let query = question(asker, measure, library, &request).await?;
-                let rows = |page| self.rows(wrapped(&query, &drill, library, &request, page));
-                (rows(Some(drill.count)).await?, rows(None).await?)
+                let list = List::of(&query, &drill, library, &request);
+                (self.rows(list.page(&drill)).await?, self.rows(list.length(&drill)).await?)
             }
         };
         let found = Found::of(&page, drill.count)?;
@@ -105,21 +104,40 @@ async fn report(cx: &Context<'_>, reference: &str) -> Result<Json> {
     serde_json::from_slice(&body).map_err(Error::internal)
 }
 
-/// The question with the statement of the list, or of its length, above it.
-fn wrapped(
-    query: &Query,
-    drill: &Drill<'_>,
-    library: &Library,
-    request: &MeasureRequest,
-    page: Option<usize>,
-) -> Query {
-    let below = Layer::new(&query.sql, query.relations.clone().unwrap_or_default());
-    let (sql, texts) = drill.sql(library, request, page);
+/// The list as a question: that of the number, with the statement of the list above it.
+struct List(Query);
+
+impl List {
+    fn of(query: &Query, drill: &Drill<'_>, library: &Library, request: &MeasureRequest) -> List {
+        let figures = Layer::new(&query.sql, query.relations.clone().unwrap_or_default());
+        let (sql, parameters) = drill.list(library, request);
+        List(above(query, "figures", figures, &sql, parameters))
+    }
+
+    fn page(&self, drill: &Drill<'_>) -> Query {
+        let (sql, parameters) = drill.page();
+        self.read(&sql, parameters)
+    }
+
+    fn length(&self, drill: &Drill<'_>) -> Query {
+        self.read(drill.length(), Vec::new())
+    }
+
+    /// A statement over the list. Where figures are kept by blocks its rows are, too, so that the next
+    /// page need not make them.
+    fn read(&self, sql: &str, parameters: Vec<(String, rcm::Parameter)>) -> Query {
+        let below = Layer::new(&self.0.sql, self.0.relations.clone().unwrap_or_default());
+        let below = if self.0.keeps() == ByBlocks::Nothing { below } else { below.kept() };
+        above(&self.0, "list", below, sql, parameters)
+    }
+}
+
+fn above(query: &Query, name: &str, below: Layer, sql: &str, own: Vec<(String, rcm::Parameter)>) -> Query {
     let mut parameters = query.parameters.clone();
-    parameters.extend(texts.into_iter().map(|(name, value)| (name, drill_parameter(value))));
+    parameters.extend(own.into_iter().map(|(name, value)| (name, drill_parameter(value))));
     Query {
-        sql,
-        relations: Some(BTreeMap::from([("figures".to_owned(), Source::Sql(Arc::new(below)))])),
+        sql: sql.to_owned(),
+        relations: Some(BTreeMap::from([(name.to_owned(), Source::Sql(Arc::new(below)))])),
         parameters,
         ..query.clone()
     }

@@ -11,7 +11,7 @@ use crate::rest::{Answer, Context};
 use crate::sql;
 use futures_util::future::try_join_all;
 use remit_fhir::{Document, Error, Kind, Result, date};
-use remit_mart::{Cell, Limits, Mart, Parameter, Query};
+use remit_mart::{ByBlocks, Cell, Limits, Mart, Parameter, Query};
 use remit_store::system_clock;
 use rust_decimal::Decimal;
 use serde_json::Value as Json;
@@ -213,7 +213,8 @@ pub(super) async fn question(
     for (name, value) in measure.bind(library, request) {
         parameters.insert(name.to_owned(), parameter(value)?);
     }
-    ask(asker, library, parameters, request.known_at).await
+    let query = ask(asker, library, parameters, request.known_at).await?;
+    Ok(Query { by_blocks: ByBlocks::Answer, ..query })
 }
 
 /// The question that a Library is for these parameters, over the rows that the asker may see; an error
@@ -235,6 +236,7 @@ pub(super) async fn ask(
         known_at,
         rule,
         limits: LIMITS,
+        by_blocks: ByBlocks::Layers,
         ..Query::new(tenant, &library.sql)
     })
 }

@@ -34,6 +34,29 @@ pub(super) fn relations(library: &Library) -> Result<Arc<Relations>> {
     found.ok_or_else(|| Error::internal(format!("{} stands on what is not there", library.url)))
 }
 
+/// The layers that questions read at once: those of Libraries that no other stands on.
+pub(in crate::app) fn asked_layers() -> Vec<Arc<Layer>> {
+    let below: Vec<&str> = Library::all().iter().flat_map(|library| below(library)).collect();
+    let mut layers: BTreeMap<&str, Arc<Layer>> = BTreeMap::new();
+    for library in Library::all().iter().filter(|library| !below.contains(&library.url.as_str())) {
+        let Some(relations) = ALL.get(library.url.as_str()) else { continue };
+        for (label, table) in &library.tables {
+            if let (Table::Library(url), Some(Source::Sql(layer))) = (table, relations.tables.get(label)) {
+                layers.insert(url, layer.clone());
+            }
+        }
+    }
+    layers.into_values().collect()
+}
+
+/// The URLs of the Libraries that one stands on.
+fn below(library: &'static Library) -> impl Iterator<Item = &'static str> {
+    library.tables.iter().filter_map(|(_, table)| match table {
+        Table::Library(canonical) => Library::find(canonical).map(|library| library.url.as_str()),
+        Table::View(_) => None,
+    })
+}
+
 #[derive(Default)]
 struct Build {
     relations: HashMap<&'static str, Arc<Relations>>,

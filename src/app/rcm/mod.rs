@@ -1,6 +1,8 @@
 //! The questions of the revenue cycle as operations: the `rcm` room says what is asked and writes the
 //! answer; here the mart is asked.
 
+#[cfg(test)]
+mod agreement;
 mod definition;
 mod derived;
 mod drilldown;
@@ -13,6 +15,8 @@ mod shortcuts;
 mod statement;
 mod underpayments;
 mod variance;
+
+pub(super) use layers::asked_layers;
 
 use super::App;
 use crate::operation::{Invocation, Operation};

@@ -8,7 +8,7 @@ use crate::operation::{Invocation, Operation, Target};
 use crate::rcm::{self, Library, MeasureRequest, Rows};
 use crate::rest::{Answer, Context, reader};
 use remit_fhir::{Error, IssueType, Result, date};
-use remit_mart::{Limits, Parameter, Query};
+use remit_mart::{ByBlocks, Limits, Parameter, Query};
 use remit_search::Handling;
 use remit_store::system_clock;
 use rust_decimal::Decimal;
@@ -140,6 +140,7 @@ async fn statement_query(
             time: super::evaluate::QUESTION_TIME,
             ..Limits::default()
         },
+        by_blocks: ByBlocks::Layers,
         ..Query::new(cx.plan.tenant(), &library.sql)
     })
 }

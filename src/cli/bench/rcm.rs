@@ -235,7 +235,7 @@ impl Bench {
     /// From the first page to the next ones, by their links.
     async fn drilldown(&mut self) -> Result<()> {
         let mut next = Some(format!(
-            "$rcm-drilldown?measure=rcm-initial-denial-rate&population=numerator&periodStart={START}&periodEnd={END}&_count=50"
+            "Measure/$rcm-drilldown?measure=rcm-initial-denial-rate&population=numerator&periodStart={START}&periodEnd={END}&_count=50"
         ));
         let (mut first, mut line) =
             (Line::new("drilldown, first page", f64::INFINITY), Line::new("drilldown, next page", 50.0));
